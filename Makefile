@@ -1,0 +1,99 @@
+# JormunDB: `make run` starts the server, `make test` tests it; both install what this machine lacks. `make help` lists the rest.
+#
+# There is one cargo profile, release, for the server, the tests, clippy and the benches: RocksDB takes about 20 minutes of two
+# cores to compile and is compiled once per profile. For the same reason the build directory is shared by all clones. Under
+# test, debug assertions are switched on for this crate alone, which leaves the compiled dependencies as they are.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+# One cargo at a time: two would wait for each other's lock, or compile RocksDB side by side.
+.NOTPARALLEL:
+
+PORT ?= 8002
+HOST ?= 127.0.0.1
+DATA_DIR ?= data
+VERBOSE ?=
+PREFIX ?= /usr/local
+FUZZ_SECONDS ?= 60
+
+export JORMUN_CACHE ?= $(HOME)/.cache/jormundb
+export CARGO_TARGET_DIR ?= $(JORMUN_CACHE)/target
+
+# Bounds in seconds. A build from nothing compiles RocksDB; everything else takes a fraction of these.
+BUILD := timeout 4500 cargo
+RUN := timeout 900
+UNDER_TEST := --release --locked --config 'profile.release.package.jormundb.debug-assertions=true'
+BINARY := $(CARGO_TARGET_DIR)/release/jormundb
+
+.PHONY: help run test test-rust test-python test-js build build-tests release check check-fmt check-clippy check-tidy \
+        bench fuzz fmt install clean system python node
+
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+run: build ## Start the server: make run [PORT=8002 HOST=127.0.0.1 DATA_DIR=data VERBOSE=1]
+	@exec $(BINARY) --port '$(PORT)' --host '$(HOST)' --data-dir '$(DATA_DIR)' $(if $(filter-out 0,$(VERBOSE)),--verbose)
+
+test: test-rust test-python test-js ## Run every test: Rust, then boto3, the AWS CLI and PynamoDB, then JavaScript
+
+test-rust: build-tests
+	@ulimit -n hard; $(RUN) cargo test $(UNDER_TEST)
+
+test-python: build-tests python node
+	@ulimit -n hard; JORMUN_BINARY=$(BINARY) PYTHONDONTWRITEBYTECODE=1 \
+		$(RUN) "$$(tools/setup.sh python-path)" -m pytest -c tests/python/pytest.ini tests/python
+
+test-js: build-tests python node
+	@cd tests/js; JORMUN_BINARY=$(BINARY) $(RUN) "$$(../../tools/setup.sh node-path)" --test
+
+build-tests: system
+	@$(BUILD) test $(UNDER_TEST) --no-run
+
+build: system ## Compile the server
+	@$(BUILD) build --release --locked
+
+release: build ## Pack the server, stripped, as dist/jormundb-<version>-<target>.tar.gz
+	@version=$$($(BINARY) --version | cut -d' ' -f2); name=jormundb-$$version-$$(rustc -vV | sed -n 's/^host: //p'); \
+	rm -rf "dist/$$name"; install -D -m 755 -s $(BINARY) "dist/$$name/jormundb"; cp README.md LICENSE "dist/$$name"; \
+	tar -C dist -czf "dist/$$name.tar.gz" "$$name"; rm -r "dist/$$name"; ls -l "dist/$$name.tar.gz"
+
+check: check-fmt check-clippy check-tidy ## Check formatting, clippy's lints and the project's own (tests/tidy.rs)
+
+check-fmt:
+	@cargo fmt --check
+
+check-clippy: system
+	@$(BUILD) clippy --release --locked --all-targets -- -D warnings
+
+check-tidy: system
+	@$(BUILD) test $(UNDER_TEST) --test tidy
+
+bench: system ## Run the benchmarks: make bench [BENCH=<name>]
+	@$(BUILD) bench --locked $(if $(BENCH),--bench '$(BENCH)')
+
+fuzz: system ## Fuzz each target for FUZZ_SECONDS: make fuzz [FUZZ_SECONDS=60 TARGET=<name>]
+	@command -v cargo-fuzz >/dev/null || timeout 1200 cargo install --locked cargo-fuzz
+	@for target in $(or $(TARGET),$(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))); do \
+		RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$(JORMUN_CACHE)/fuzz-target \
+			timeout $$(($(FUZZ_SECONDS) + 3600)) cargo fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS); \
+	done
+
+fmt: ## Format the code
+	@cargo fmt
+
+install: build ## Install the server: make install [PREFIX=/usr/local DESTDIR=]
+	@install -D -m 755 $(BINARY) '$(DESTDIR)$(PREFIX)/bin/jormundb'
+
+clean: ## Remove what was built for this crate; compiled dependencies stay (remove ~/.cache/jormundb to be rid of them)
+	@cargo clean --release --package jormundb
+	@rm -rf dist tests/js/node_modules
+
+system:
+	@tools/setup.sh system
+
+python: system
+	@tools/setup.sh python
+
+node: python
+	@tools/setup.sh node
