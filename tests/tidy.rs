@@ -284,7 +284,7 @@ fn has_word(text: &str, word: &str) -> bool {
     text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|found| found == word)
 }
 
-/// A comment that starts with `SAFETY:`, or for a function's contract a `# Safety` section, directly above the statement.
+/// A comment with `SAFETY:`, or for a function's contract a `# Safety` section, directly above the statement.
 fn has_safety_comment(lines: &[&str], index: usize) -> bool {
     let attached = |line: &&&str| {
         let line = line.trim();
