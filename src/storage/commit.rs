@@ -1,0 +1,393 @@
+//! The committer: the one thread that writes.
+//!
+//! ```text
+//!        take work                 batch full or no more work            write + sync
+//! idle ------------> gathering --------------------------------> writing --------------> completing --> idle or gathering
+//!                    Batch::add: read old, decide, stage         Engine::write           Mutation::complete, Wake::wake
+//! ```
+//!
+//! Invariants:
+//!
+//! 1. A mutation sees what all earlier mutations wrote, in the same batch too: the batch's overlay is asked before the engine.
+//! 2. All old items of a mutation are in memory before the first of its decisions, and all its changes are known before the
+//!    first is staged. So a mutation is staged in whole or not at all.
+//! 3. No mutation is completed before the batch it was decided in is written; a refusal too can rest on an unwritten overlay.
+//! 4. Counters in memory change after the batch that holds them is written.
+
+use std::collections::{HashMap, VecDeque};
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use bumpalo::{Bump, collections::Vec as BumpVec};
+use rocksdb::WriteBatch;
+
+use super::catalog::{Catalog, Table};
+use super::engine::Engine;
+use super::error::Error;
+use super::index::{IndexChange, index_changes};
+use super::layout::{self, CounterRecord, MetadataKey};
+use super::mutation::{Decision, Mutation, Outcome, Target, Wake};
+use super::queue::{Queue, Work};
+use super::read::{Lookup, StoredBytes};
+use super::reclaim::Reclaimer;
+use crate::model::EncodedItem;
+
+/// One sync serves at most this many mutations: beyond that a larger batch saves little and the first in it waits longer.
+const BATCH_MUTATION_COUNT_MAX: usize = 1024;
+
+/// A batch is written once it has grown to this. One mutation (100 items of 400 KB with their index rows) may exceed it.
+const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// An arena that grew beyond this is given back instead of reused.
+const ARENA_BYTES_KEPT: usize = 8 * 1024 * 1024;
+
+/// What the committer has done, for metrics.
+#[derive(Default)]
+pub(super) struct CommitCounts {
+    pub batches: AtomicU64,
+    pub mutations: AtomicU64,
+}
+
+/// The committer's side of the store.
+pub(super) struct Committer {
+    pub(super) engine: Arc<Engine>,
+    pub(super) catalog: Arc<ArcSwap<Catalog>>,
+    pub(super) reclaimer: Arc<Reclaimer>,
+    queue: Arc<Queue>,
+    counts: Arc<CommitCounts>,
+    sync: bool,
+    /// Lives as long as one batch: staged rows.
+    batch_arena: Bump,
+    /// Lives as long as one mutation.
+    scratch: Bump,
+    /// Mutations decided in the batch being gathered, with how they will end if it is written.
+    decided: Vec<(Box<dyn Mutation>, Outcome)>,
+    wakers: Vec<Arc<dyn Wake>>,
+}
+
+impl Committer {
+    pub fn new(
+        engine: Arc<Engine>,
+        catalog: Arc<ArcSwap<Catalog>>,
+        reclaimer: Arc<Reclaimer>,
+        queue: Arc<Queue>,
+        counts: Arc<CommitCounts>,
+        sync: bool,
+    ) -> Committer {
+        Committer {
+            engine,
+            catalog,
+            reclaimer,
+            queue,
+            counts,
+            sync,
+            batch_arena: Bump::new(),
+            scratch: Bump::new(),
+            decided: Vec::new(),
+            wakers: Vec::new(),
+        }
+    }
+
+    /// The thread's body: works until the queue is closed and empty.
+    pub fn run(mut self) {
+        let mut work = VecDeque::new();
+        while self.queue.take(&mut work) {
+            while let Some(first) = work.pop_front() {
+                match first {
+                    Work::Commit(mutation) => self.commit_batch(mutation, &mut work),
+                    Work::Run(run) => {
+                        if catch_unwind(AssertUnwindSafe(|| run(&mut self))).is_err() {
+                            self.engine.poison("the committer panicked in a change of the catalog");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Commits `first` and as many of the mutations that follow it as one batch takes.
+    fn commit_batch(&mut self, first: Box<dyn Mutation>, work: &mut VecDeque<Work>) {
+        let written = catch_unwind(AssertUnwindSafe(|| self.gather_and_write(first, work)))
+            .unwrap_or_else(|_| Err(self.engine.poison("the committer panicked in a commit")));
+        self.complete(written.err());
+        reset_arena(&mut self.batch_arena);
+    }
+
+    fn gather_and_write(&mut self, first: Box<dyn Mutation>, work: &mut VecDeque<Work>) -> Result<(), Error> {
+        let catalog = self.catalog.load_full();
+        let mut batch = Batch::new(&self.engine, &catalog, &self.batch_arena);
+        let mut next = Some(first);
+        while let Some(mutation) = next.take() {
+            // In the list before it is decided, so that it is completed even if the committer panics.
+            self.decided.push((mutation, Outcome::Failed(Error::engine("the committer panicked"))));
+            if let Some((mutation, outcome)) = self.decided.last_mut() {
+                *outcome = batch.add(&mut **mutation, &self.scratch).unwrap_or_else(Outcome::Failed);
+            }
+            reset_arena(&mut self.scratch);
+            if self.decided.len() < BATCH_MUTATION_COUNT_MAX && batch.rows.size_in_bytes() < BATCH_BYTES_MAX {
+                next = pop_mutation(work);
+            }
+        }
+        batch.write(self.sync)
+    }
+
+    /// Returns all mutations of the batch to their senders.
+    fn complete(&mut self, failure: Option<Error>) {
+        let mutation_count = self.decided.len();
+        let mut request_bytes = 0;
+        self.counts.batches.fetch_add(1, Ordering::Relaxed);
+        self.counts.mutations.fetch_add(mutation_count as u64, Ordering::Relaxed);
+        for (mutation, outcome) in self.decided.drain(..) {
+            request_bytes += mutation.request_bytes();
+            let waker = mutation.waker();
+            if !self.wakers.iter().any(|known| std::ptr::addr_eq(Arc::as_ptr(known), Arc::as_ptr(waker))) {
+                self.wakers.push(Arc::clone(waker));
+            }
+            let outcome = match (&failure, outcome) {
+                (Some(error), Outcome::Committed) => Outcome::Failed(error.clone()),
+                (_, outcome) => outcome,
+            };
+            if catch_unwind(AssertUnwindSafe(|| mutation.complete(outcome))).is_err() {
+                tracing::error!("a mutation panicked on its completion");
+            }
+        }
+        self.queue.release(mutation_count, request_bytes);
+        self.wakers.drain(..).for_each(|waker| waker.wake());
+    }
+}
+
+/// The next mutation, unless something else comes first.
+fn pop_mutation(work: &mut VecDeque<Work>) -> Option<Box<dyn Mutation>> {
+    if !matches!(work.front(), Some(Work::Commit(_))) {
+        return None;
+    }
+    match work.pop_front() {
+        Some(Work::Commit(mutation)) => Some(mutation),
+        _ => None,
+    }
+}
+
+fn reset_arena(arena: &mut Bump) {
+    arena.reset();
+    if arena.allocated_bytes() > ARENA_BYTES_KEPT {
+        *arena = Bump::new();
+    }
+}
+
+/// An old item while it is decided on.
+enum Old<'b> {
+    Absent,
+    /// Staged earlier in this batch.
+    Staged(&'b [u8]),
+    Stored(StoredBytes<'b>),
+}
+
+impl Old<'_> {
+    fn item(&self) -> Result<Option<EncodedItem<'_>>, Error> {
+        let bytes = match self {
+            Old::Absent => return Ok(None),
+            Old::Staged(bytes) => bytes,
+            Old::Stored(bytes) => &**bytes,
+        };
+        Ok(Some(EncodedItem::open(bytes)?))
+    }
+}
+
+/// A decided change of one item, known in full before anything of its mutation is staged.
+struct Planned<'s> {
+    table: &'s Arc<Table>,
+    row_key: &'s [u8],
+    old: Option<EncodedItem<'s>>,
+    new: Option<EncodedItem<'s>>,
+    index_changes: BumpVec<'s, IndexChange<'s>>,
+}
+
+/// Counters of a table that a batch touches: as they will be once it is written.
+struct Touched {
+    table: Arc<Table>,
+    /// In the order of [`Table::counters`].
+    counters: Vec<CounterRecord>,
+}
+
+/// Rows that are written together.
+struct Batch<'b> {
+    engine: &'b Engine,
+    catalog: &'b Catalog,
+    arena: &'b Bump,
+    rows: WriteBatch,
+    /// Items staged so far, by row key; `None` is a deleted one. Index rows are never read back.
+    overlay: HashMap<&'b [u8], Option<&'b [u8]>>,
+    touched: Vec<Touched>,
+}
+
+impl<'b> Batch<'b> {
+    fn new(engine: &'b Engine, catalog: &'b Catalog, arena: &'b Bump) -> Batch<'b> {
+        Batch { engine, catalog, arena, rows: WriteBatch::new(), overlay: HashMap::new(), touched: Vec::new() }
+    }
+
+    /// Decides a mutation and stages what it changes. An error fails this mutation only.
+    fn add(&mut self, mutation: &mut dyn Mutation, scratch: &Bump) -> Result<Outcome, Error> {
+        self.engine.check_poison()?;
+        let mut olds = BumpVec::with_capacity_in(mutation.target_count(), scratch);
+        for index in 0..mutation.target_count() {
+            let Target { table, row_key } = mutation.target(index);
+            if self.catalog.current(table).is_none() {
+                return Ok(Outcome::TableGone);
+            }
+            match self.read(row_key, mutation)? {
+                Some(old) => olds.push(old),
+                None => return Ok(Outcome::Cold),
+            }
+        }
+        let mut items = BumpVec::with_capacity_in(olds.len(), scratch);
+        for old in &olds {
+            items.push(old.item()?);
+        }
+        let decisions = decide(mutation, &items, scratch)?;
+        if mutation.atomic() && decisions.iter().any(|decision| matches!(decision, Decision::Refuse)) {
+            return Ok(Outcome::Committed);
+        }
+        for planned in self.plan(mutation, &items, &decisions, scratch)? {
+            self.stage(planned);
+        }
+        Ok(Outcome::Committed)
+    }
+
+    /// `None`: not in memory.
+    fn read(&self, row_key: &[u8], mutation: &dyn Mutation) -> Result<Option<Old<'b>>, Error> {
+        if let Some(staged) = self.overlay.get(row_key) {
+            return Ok(Some(staged.map_or(Old::Absent, Old::Staged)));
+        }
+        Ok(match self.engine.get(row_key, mutation.tier())? {
+            Lookup::Found(bytes) => Some(Old::Stored(bytes)),
+            Lookup::Missing => Some(Old::Absent),
+            Lookup::WouldBlock => None,
+        })
+    }
+
+    /// What the decisions change: items that stay as they are and indexes that see no difference are left out.
+    fn plan<'s>(
+        &self,
+        mutation: &'s dyn Mutation,
+        items: &[Option<EncodedItem<'s>>],
+        decisions: &[Decision<'s>],
+        scratch: &'s Bump,
+    ) -> Result<BumpVec<'s, Planned<'s>>, Error>
+    where
+        'b: 's,
+    {
+        let mut plan = BumpVec::with_capacity_in(decisions.len(), scratch);
+        for (index, (old, decision)) in items.iter().zip(decisions).enumerate() {
+            let new = match decision {
+                Decision::Keep | Decision::Refuse => continue,
+                Decision::Put(item) => Some(*item),
+                Decision::Delete => None,
+            };
+            if new == *old {
+                continue;
+            }
+            let Target { table, row_key } = mutation.target(index);
+            let Some(table) = self.catalog.current(table) else { continue };
+            debug_assert!(plan.iter().all(|other: &Planned<'_>| other.row_key != row_key), "targets are distinct");
+            let index_changes = index_changes(table, *old, new, scratch)?;
+            plan.push(Planned { table, row_key, old: *old, new, index_changes });
+        }
+        Ok(plan)
+    }
+
+    fn stage(&mut self, planned: Planned<'_>) {
+        let Planned { table, row_key, old, new, index_changes } = planned;
+        let row_key: &'b [u8] = self.arena.alloc_slice_copy(row_key);
+        match new {
+            Some(item) => {
+                let bytes: &'b [u8] = self.arena.alloc_slice_copy(item.as_bytes());
+                self.rows.put(row_key, bytes);
+                self.overlay.insert(row_key, Some(bytes));
+            }
+            None => {
+                self.rows.delete(row_key);
+                self.overlay.insert(row_key, None);
+            }
+        }
+        for change in &index_changes {
+            stage_index_row(&mut self.rows, change);
+        }
+        let counters = self.counters(table);
+        count(&mut counters[0], old, new);
+        for change in &index_changes {
+            let [before, after] = [change.before, change.after].map(|entry| entry.map(|entry| entry.item));
+            count(&mut counters[1 + change.index], before, after);
+        }
+    }
+
+    /// The counters of a table as this batch leaves them so far.
+    fn counters(&mut self, table: &Arc<Table>) -> &mut [CounterRecord] {
+        let position =
+            self.touched.iter().rposition(|touched| Arc::ptr_eq(&touched.table, table)).unwrap_or_else(|| {
+                let counters = table.counters().map(|(index_number, counter)| {
+                    let (rows, bytes) = counter.load();
+                    CounterRecord { index_number, rows, bytes }
+                });
+                self.touched.push(Touched { table: Arc::clone(table), counters: counters.collect() });
+                self.touched.len() - 1
+            });
+        &mut self.touched[position].counters
+    }
+
+    /// Writes everything and then lets readers of the counters see it.
+    fn write(mut self, sync: bool) -> Result<(), Error> {
+        if self.rows.is_empty() {
+            return Ok(());
+        }
+        let mut value = Vec::new();
+        for touched in &self.touched {
+            value.clear();
+            layout::write_counters(touched.counters.iter().copied(), &mut value);
+            self.rows.put(MetadataKey::counters(touched.table.id()), &value);
+        }
+        self.engine.write(mem::take(&mut self.rows), sync)?;
+        for touched in &self.touched {
+            for ((number, counter), record) in touched.table.counters().zip(&touched.counters) {
+                debug_assert_eq!(number, record.index_number);
+                counter.store(record.rows, record.bytes);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Asks the mutation about all its targets.
+fn decide<'s>(
+    mutation: &mut dyn Mutation,
+    items: &[Option<EncodedItem<'s>>],
+    scratch: &'s Bump,
+) -> Result<BumpVec<'s, Decision<'s>>, Error> {
+    catch_unwind(AssertUnwindSafe(|| {
+        let mut decisions = BumpVec::with_capacity_in(items.len(), scratch);
+        decisions.extend(items.iter().enumerate().map(|(index, old)| mutation.decide(index, *old, scratch)));
+        decisions
+    }))
+    .map_err(|_| Error::engine("a decision panicked"))
+}
+
+fn stage_index_row(rows: &mut WriteBatch, change: &IndexChange<'_>) {
+    match (&change.before, &change.after) {
+        (Some(before), Some(after)) if before.row_key != after.row_key => {
+            rows.delete(before.row_key);
+            rows.put(after.row_key, after.item.as_bytes());
+        }
+        (_, Some(after)) => rows.put(after.row_key, after.item.as_bytes()),
+        (Some(before), None) => rows.delete(before.row_key),
+        (None, None) => {}
+    }
+}
+
+/// Wrapping, because counters come from the disk and a corrupt one must not end the committer.
+fn count(counter: &mut CounterRecord, old: Option<EncodedItem<'_>>, new: Option<EncodedItem<'_>>) {
+    let bytes = |item: Option<EncodedItem<'_>>| item.map_or(0, |item| item.size() as u64);
+    counter.rows = counter.rows.wrapping_add(new.is_some().into()).wrapping_sub(old.is_some().into());
+    counter.bytes = counter.bytes.wrapping_add(bytes(new)).wrapping_sub(bytes(old));
+}

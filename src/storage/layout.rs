@@ -1,0 +1,194 @@
+//! The on-disk format, version 1. Another program can read a data directory from this file, [`super::key`] (components of
+//! keys) and [`crate::model::item`] (items).
+//!
+//! A data directory is one RocksDB database (LZ4, bytewise comparator, WAL) with the column family `default` only.
+//!
+//! ```text
+//! key         = metadata-key | row-key
+//! row-key     = table-id index-number partition-hash partition [ sort ]                 -- index-number %x0000
+//!             | table-id index-number partition-hash partition [ sort ] primary-key     -- an index row
+//! table-id    = u32 big-endian, 1 and up         -- never used again, also after the table is gone
+//! index-number = u16 big-endian                  -- 0 the table itself, 1 and up its indexes; never used again within a table
+//! partition-hash = u64 big-endian                -- XXH3-64, seed 0, of the bytes of `partition`
+//! partition   = 1*4 component                    -- hash attributes, in the order of the key schema
+//! sort        = 1*4 component                    -- range attributes, in the order of the key schema
+//! primary-key = component [ component ]          -- the item's key in its table: equal index keys never collide
+//! component                                      -- see key.rs
+//!
+//! metadata-key = %x00000000 kind
+//! kind        = "v"                              -- value: format version, u32 little-endian
+//!             | "n"                              -- value: table id that the next table gets, u32 little-endian
+//!             | "t" table-id                     -- value: JSON of model::table::TableDefinition
+//!             | "c" table-id                     -- value: counters
+//!             | "d" table-id index-number        -- value: empty. Rows of a dropped table (index number 0) or index: they are
+//!                                                   deleted already, their space is still to be given back
+//! counters    = 1*( index-number-le rows bytes ) -- first the table itself (0), then its indexes
+//! index-number-le = u16 little-endian
+//! rows = bytes = u64 little-endian               -- rows, and the sum of their sizes by DynamoDB's rule
+//!
+//! value of a row-key with index number 0         -- the item (model/item.rs)
+//! value of an index row                          -- an item with the projected attributes, keys of index and table included
+//! ```
+//!
+//! Invariants: bytewise order of the rows of a table or index is the order of Scan (partition hash) and, within a partition,
+//! of Query. An index row exists exactly if the item has all key attributes of the index with the right type, not empty and
+//! within the limits of length. Counters are written in the batch that changes rows, so they are exact after a crash.
+
+use super::error::Error;
+
+/// Version of the format described above; also in the metadata under `v`.
+pub(super) const FORMAT_VERSION: u32 = 1;
+
+/// Table id of the metadata: sorts before every table.
+const METADATA_TABLE: [u8; 4] = [0; 4];
+
+pub(super) const TABLE_ID_FIRST: u32 = 1;
+
+/// Bytes of table id and index number at the start of a row key.
+pub(super) const SPACE_BYTES: usize = 4 + 2;
+
+/// Bytes of the partition hash that follow.
+pub(super) const HASH_BYTES: usize = 8;
+
+/// A metadata key, built on the stack.
+#[derive(Clone, Copy)]
+pub(super) struct MetadataKey {
+    bytes: [u8; 11],
+    length: usize,
+}
+
+impl MetadataKey {
+    pub fn format_version() -> MetadataKey {
+        MetadataKey::new(b'v', &[])
+    }
+
+    pub fn next_table_id() -> MetadataKey {
+        MetadataKey::new(b'n', &[])
+    }
+
+    pub fn table(id: u32) -> MetadataKey {
+        MetadataKey::new(b't', &id.to_be_bytes())
+    }
+
+    pub fn counters(id: u32) -> MetadataKey {
+        MetadataKey::new(b'c', &id.to_be_bytes())
+    }
+
+    pub fn dropped(id: u32, index_number: u16) -> MetadataKey {
+        let mut suffix = [0; 6];
+        suffix[..4].copy_from_slice(&id.to_be_bytes());
+        suffix[4..].copy_from_slice(&index_number.to_be_bytes());
+        MetadataKey::new(b'd', &suffix)
+    }
+
+    fn new(kind: u8, suffix: &[u8]) -> MetadataKey {
+        let mut bytes = [0; 11];
+        bytes[..4].copy_from_slice(&METADATA_TABLE);
+        bytes[4] = kind;
+        bytes[5..5 + suffix.len()].copy_from_slice(suffix);
+        MetadataKey { bytes, length: 5 + suffix.len() }
+    }
+
+    /// Where the metadata keys of one kind lie: lower bound and exclusive upper bound.
+    pub fn range(kind: u8) -> ([u8; 5], [u8; 5]) {
+        let mut bounds = [[0, 0, 0, 0, kind], [0, 0, 0, 0, kind]];
+        bounds[1][4] += 1;
+        (bounds[0], bounds[1])
+    }
+
+    pub const TABLE: u8 = b't';
+    pub const DROPPED: u8 = b'd';
+}
+
+impl AsRef<[u8]> for MetadataKey {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+/// Reads a u32 value, as the format version and the next table id are.
+pub(super) fn read_u32(value: &[u8], what: &str) -> Result<u32, Error> {
+    match value.try_into() {
+        Ok(bytes) => Ok(u32::from_le_bytes(bytes)),
+        Err(_) => Err(Error::corrupt(format!("{what} has {} bytes instead of 4", value.len()))),
+    }
+}
+
+/// Table id and index number in the key of a `d` record.
+pub(super) fn read_dropped_key(key: &[u8]) -> Result<(u32, u16), Error> {
+    match key.get(5..).unwrap_or_default() {
+        &[a, b, c, d, e, f] => Ok((u32::from_be_bytes([a, b, c, d]), u16::from_be_bytes([e, f]))),
+        _ => Err(Error::corrupt("the key of a record of a dropped table has the wrong length")),
+    }
+}
+
+/// One element of a counters record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct CounterRecord {
+    pub index_number: u16,
+    pub rows: u64,
+    pub bytes: u64,
+}
+
+const COUNTER_BYTES: usize = 2 + 8 + 8;
+
+pub(super) fn write_counters(counters: impl Iterator<Item = CounterRecord>, value: &mut Vec<u8>) {
+    for counter in counters {
+        value.extend_from_slice(&counter.index_number.to_le_bytes());
+        value.extend_from_slice(&counter.rows.to_le_bytes());
+        value.extend_from_slice(&counter.bytes.to_le_bytes());
+    }
+}
+
+pub(super) fn read_counters(value: &[u8]) -> Result<Vec<CounterRecord>, Error> {
+    let (records, rest) = value.as_chunks::<COUNTER_BYTES>();
+    if !rest.is_empty() {
+        return Err(Error::corrupt(format!("a counters record has {} bytes", value.len())));
+    }
+    let field = |bytes: &[u8]| bytes.iter().rev().fold(0u64, |number, byte| number << 8 | u64::from(*byte));
+    Ok(records
+        .iter()
+        .map(|record| CounterRecord {
+            index_number: u16::from_le_bytes([record[0], record[1]]),
+            rows: field(&record[2..10]),
+            bytes: field(&record[10..]),
+        })
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_keys_are_the_documented_ones() {
+        for (key, bytes) in [
+            (MetadataKey::format_version(), &b"\0\0\0\0v"[..]),
+            (MetadataKey::next_table_id(), b"\0\0\0\0n"),
+            (MetadataKey::table(1), b"\0\0\0\0t\0\0\0\x01"),
+            (MetadataKey::counters(0x0102_0304), b"\0\0\0\0c\x01\x02\x03\x04"),
+            (MetadataKey::dropped(7, 258), b"\0\0\0\0d\0\0\0\x07\x01\x02"),
+        ] {
+            assert_eq!(key.as_ref(), bytes);
+        }
+        assert_eq!(MetadataKey::range(b't'), (*b"\0\0\0\0t", *b"\0\0\0\0u"));
+        assert_eq!(read_dropped_key(MetadataKey::dropped(7, 258).as_ref()), Ok((7, 258)));
+        assert!(read_dropped_key(b"\0\0\0\0d\0").is_err());
+    }
+
+    #[test]
+    fn counters_round_trip_and_reject_other_lengths() {
+        let counters = [
+            CounterRecord { index_number: 0, rows: 1, bytes: u64::MAX },
+            CounterRecord { index_number: 513, rows: 1 << 40, bytes: 0 },
+        ];
+        let mut value = Vec::new();
+        write_counters(counters.into_iter(), &mut value);
+        assert_eq!(value.len(), 36);
+        assert_eq!(&value[..10], [0, 0, 1, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(read_counters(&value), Ok(counters.to_vec()));
+        for length in [1, 17, 19, 35] {
+            assert!(matches!(read_counters(&value[..length]), Err(Error::Corrupt(_))), "{length}");
+        }
+    }
+}

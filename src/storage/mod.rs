@@ -1,0 +1,80 @@
+//! Keys and items on disk, the commit pipeline, reads and scans.
+//!
+//! This folder is the only one that names RocksDB, behind a narrow door: a get, an ordered scan both ways, a snapshot, and a
+//! commit of mutations that decide on the old item. Another ordered transactional engine could stand behind it.
+//!
+//! ```text
+//! reader thread   Store::get, Store::scan, Store::snapshot        (memory first; WouldBlock means: ask again on the pool)
+//! writer thread   Store::submit -> queue -> committer: read old, Mutation::decide, index rows, one WriteBatch, sync
+//!                                            -> Mutation::complete for each, then one wake per waker
+//! control plane   Store::alter  -> queue -> committer: a closure on the catalog, one synced WriteBatch, new snapshot
+//! ```
+//!
+//! Invariants:
+//!
+//! 1. Only the committer thread writes rows, counters and the catalog. So every mutation and every alteration is serializable
+//!    with all others, without a lock per table or key.
+//! 2. An item, its index rows and its table's counters are in one WriteBatch: after a crash they agree.
+//! 3. What a reader sees is in the WAL, and in `Durability::Sync` it is on disk.
+//! 4. Table ids and index numbers are never used again, so no row of a dropped table can appear in another.
+//! 5. After a failed write or sync nothing is acknowledged until the process starts anew ([`Error::Poisoned`]).
+//! 6. Bytes from the disk that do not follow the format give [`Error::Corrupt`], never a panic.
+
+/// The on-disk format, written down.
+mod layout;
+
+/// Why the store refuses or fails.
+mod error;
+
+/// The order-preserving key codec.
+mod key;
+
+/// Ranges of keys: partitions, sort key conditions, segments.
+mod bounds;
+
+/// Tables as they are now: definitions, counters, the snapshot that requests read.
+mod catalog;
+
+/// What an item contributes to the indexes of its table.
+mod index;
+
+/// What a write request is to the store.
+mod mutation;
+
+/// RocksDB's options and handles.
+mod engine;
+
+/// Point reads.
+mod read;
+
+/// Ordered scans.
+mod scan;
+
+/// The bounded queue in front of the committer.
+mod queue;
+
+/// The committer thread.
+mod commit;
+
+/// Changes of the catalog.
+mod alter;
+
+/// Giving back the space of dropped tables and indexes.
+mod reclaim;
+
+/// Opening, the door, closing.
+mod store;
+
+pub use alter::Draft;
+pub use bounds::{Bounds, Direction, SortCondition};
+pub use catalog::{Catalog, Table, TableIndex};
+pub use error::{Error, OpenError};
+pub use index::{IndexChange, IndexEntry, index_changes};
+pub use key::{KeyValue, Space, decode_index_row_key, decode_row_key};
+pub use mutation::{Decision, Mutation, Outcome, Target, Wake};
+pub use read::{Lookup, Snapshot, StoredBytes, Tier};
+pub use scan::{Row, Rows, ScanOptions};
+pub use store::{Durability, Store, StoreOptions, StoreStatistics};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,240 @@
+//! Opening, the door, closing.
+
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+use super::alter::Draft;
+use super::bounds::Bounds;
+use super::catalog::{Catalog, Table};
+use super::commit::{CommitCounts, Committer};
+use super::engine::Engine;
+use super::error::{Error, OpenError};
+use super::mutation::Mutation;
+use super::queue::{Queue, Refusal};
+use super::read::{Lookup, Snapshot, Tier};
+use super::reclaim::{self, Reclaimer};
+use super::scan::{Rows, ScanOptions};
+
+/// What an acknowledged write has survived to be acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// The write-ahead log is on disk: nothing acknowledged is lost in a power cut.
+    Sync,
+    /// The log is synced this often: a power cut loses at most what was acknowledged since. A process crash loses nothing.
+    Interval(Duration),
+    /// The log is with the operating system: a process crash loses nothing, a power cut what the system had not written yet.
+    Os,
+}
+
+/// Where and how to open a store.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    /// The data directory; created if missing.
+    pub path: PathBuf,
+    pub durability: Durability,
+    pub block_cache_bytes: usize,
+    /// One memtable; up to four exist. 64 to 128 MB: a larger one makes random reads slower.
+    pub memtable_bytes: usize,
+}
+
+/// Figures for metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreStatistics {
+    /// Batches and mutations committed since start.
+    pub batch_count: u64,
+    pub mutation_count: u64,
+    /// Mutations waiting or in work now, and the request memory that they hold.
+    pub queued_count: usize,
+    pub queued_bytes: usize,
+    /// Memory that the block cache holds now.
+    pub block_cache_bytes: usize,
+}
+
+/// An open data directory. Shared by all threads; dropping it stops its threads, [`Store::close`] also makes the next start quick.
+pub struct Store {
+    engine: Arc<Engine>,
+    catalog: Arc<ArcSwap<Catalog>>,
+    queue: Arc<Queue>,
+    reclaimer: Arc<Reclaimer>,
+    stop: Arc<StopSignal>,
+    counts: Arc<CommitCounts>,
+    committer: Mutex<Option<JoinHandle<()>>>,
+    /// The reclaimer and, if the log is synced at intervals, who does that.
+    helpers: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// Tells a sleeping thread to end.
+#[derive(Default)]
+struct StopSignal {
+    stopped: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Store {
+    /// Opens or creates a data directory and starts the committer.
+    pub fn open(options: &StoreOptions) -> Result<Store, OpenError> {
+        let corrupt = |error: Error| OpenError::Corrupt { path: options.path.clone(), detail: error.to_string() };
+        let engine = Arc::new(Engine::open(options)?);
+        let catalog = Catalog::load(&engine).map_err(corrupt)?;
+        let reclaimer = Reclaimer::load(&engine).map_err(corrupt)?;
+        let store = Store {
+            engine,
+            catalog: Arc::new(ArcSwap::from_pointee(catalog)),
+            queue: Arc::default(),
+            reclaimer: Arc::new(reclaimer),
+            stop: Arc::default(),
+            counts: Arc::default(),
+            committer: Mutex::default(),
+            helpers: Mutex::default(),
+        };
+        match store.start_threads(options.durability) {
+            Ok(()) => Ok(store),
+            Err(error) => {
+                Err(OpenError::Io { path: options.path.clone(), detail: format!("cannot start a thread: {error}") })
+            }
+        }
+    }
+
+    fn start_threads(&self, durability: Durability) -> std::io::Result<()> {
+        let committer = Committer::new(
+            Arc::clone(&self.engine),
+            Arc::clone(&self.catalog),
+            Arc::clone(&self.reclaimer),
+            Arc::clone(&self.queue),
+            Arc::clone(&self.counts),
+            durability == Durability::Sync,
+        );
+        *lock(&self.committer) = Some(thread::Builder::new().name("commit".into()).spawn(move || committer.run())?);
+        let mut helpers = lock(&self.helpers);
+        helpers.push(reclaim::spawn(Arc::clone(&self.reclaimer), Arc::clone(&self.engine), Arc::clone(&self.queue))?);
+        if let Durability::Interval(interval) = durability {
+            let (engine, stop) = (Arc::clone(&self.engine), Arc::clone(&self.stop));
+            let sync = move || while !stop.wait(interval) && engine.sync().is_ok() {};
+            helpers.push(thread::Builder::new().name("sync".into()).spawn(sync)?);
+        }
+        Ok(())
+    }
+
+    /// The tables as they are now.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.catalog.load_full()
+    }
+
+    pub fn table(&self, name: &str) -> Option<Arc<Table>> {
+        self.catalog.load().table(name).cloned()
+    }
+
+    /// Reads the row of an item ([`Table::row_key`]). The bytes are an [`crate::model::EncodedItem`].
+    pub fn get(&self, row_key: &[u8], tier: Tier) -> Result<Lookup<'_>, Error> {
+        self.engine.get(row_key, tier)
+    }
+
+    /// Starts an ordered scan. The values are [`crate::model::EncodedItem`]s.
+    pub fn scan(&self, bounds: Bounds<'_>, options: ScanOptions) -> Rows<'_> {
+        self.engine.scan(bounds, options)
+    }
+
+    /// The store as it is now, for several reads.
+    pub fn snapshot(&self) -> Snapshot<'_> {
+        self.engine.snapshot()
+    }
+
+    /// Hands a mutation to the committer. `Err`: the queue is full (ThrottlingException) or, after [`Store::close`], closed; the
+    /// mutation comes back and is not completed.
+    pub fn submit(&self, mutation: Box<dyn Mutation>) -> Result<(), Box<dyn Mutation>> {
+        self.queue.push(mutation).map_err(|refusal| match refusal {
+            Refusal::Full(mutation) | Refusal::Closed(mutation) => mutation,
+        })
+    }
+
+    /// Reads the old items of a mutation from the disk, so that the committer finds them in memory. For the pool.
+    pub fn warm(&self, mutation: &dyn Mutation) -> Result<(), Error> {
+        for index in 0..mutation.target_count() {
+            self.engine.get(mutation.target(index).row_key, Tier::Any)?;
+        }
+        Ok(())
+    }
+
+    /// Changes the catalog: `change` runs on the committer thread, serially with all commits and other alterations; what it
+    /// drafted takes effect and is synced when this returns `Ok`, and not at all if it returns `Err`. Blocks: for the pool.
+    pub fn alter<T, E>(&self, change: impl FnOnce(&mut Draft) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        self.queue.alter(change)
+    }
+
+    pub fn statistics(&self) -> StoreStatistics {
+        let (queued_count, queued_bytes) = self.queue.depth();
+        StoreStatistics {
+            batch_count: self.counts.batches.load(Ordering::Relaxed),
+            mutation_count: self.counts.mutations.load(Ordering::Relaxed),
+            queued_count,
+            queued_bytes,
+            block_cache_bytes: self.engine.block_cache_bytes(),
+        }
+    }
+
+    /// Ends what is in the queue, flushes memtables (so that the next start has no log to replay) and ends background work.
+    /// Reads still work, writes are refused.
+    pub fn close(&self) -> Result<(), Error> {
+        self.stop_committer();
+        let flushed = self.engine.flush();
+        self.stop_helpers();
+        flushed
+    }
+
+    fn stop_committer(&self) {
+        self.queue.close();
+        let thread = lock(&self.committer).take();
+        thread.into_iter().for_each(join);
+    }
+
+    fn stop_helpers(&self) {
+        self.stop.set();
+        self.reclaimer.close();
+        // Ends a compaction that the reclaimer waits for.
+        self.engine.cancel_background_work();
+        std::mem::take(&mut *lock(&self.helpers)).into_iter().for_each(join);
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.stop_committer();
+        self.stop_helpers();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn join(thread: JoinHandle<()>) {
+    if thread.join().is_err() {
+        tracing::error!("a storage thread panicked");
+    }
+}
+
+impl StopSignal {
+    fn set(&self) {
+        *lock(&self.stopped) = true;
+        self.changed.notify_all();
+    }
+
+    /// Sleeps for `interval`, or less if it is time to stop: then `true`.
+    fn wait(&self, interval: Duration) -> bool {
+        let stopped = lock(&self.stopped);
+        let (stopped, _) = self
+            .changed
+            .wait_timeout_while(stopped, interval, |stopped| !*stopped)
+            .unwrap_or_else(PoisonError::into_inner);
+        *stopped
+    }
+}

@@ -1,0 +1,3 @@
+//! Tests of the whole store on a real directory.
+
+pub mod fixture;
