@@ -57,10 +57,10 @@ pub struct StoreStatistics {
 
 /// An open data directory. Shared by all threads; dropping it stops its threads, [`Store::close`] also makes the next start quick.
 pub struct Store {
-    engine: Arc<Engine>,
+    pub(super) engine: Arc<Engine>,
     catalog: Arc<ArcSwap<Catalog>>,
     queue: Arc<Queue>,
-    reclaimer: Arc<Reclaimer>,
+    pub(super) reclaimer: Arc<Reclaimer>,
     stop: Arc<StopSignal>,
     counts: Arc<CommitCounts>,
     committer: Mutex<Option<JoinHandle<()>>>,

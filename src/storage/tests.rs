@@ -1,3 +1,19 @@
-//! Tests of the whole store on a real directory.
+//! Tests of the whole store on a real directory, beside an obviously right model.
 
+/// Tables, items and mutations from short texts.
 pub mod fixture;
+
+/// The committer: decisions, atomicity, failures.
+mod commits;
+
+/// The catalog: create, replace, drop, reclaim.
+mod alterations;
+
+/// Opening: locks, versions, damage, restarts.
+mod directory;
+
+/// Random operations against a `BTreeMap`.
+mod random;
+
+/// Ranges, directions and tiers of reads.
+mod reads;
