@@ -26,7 +26,7 @@ const MEMORY_BYTES_MAX: usize = 4 << 20;
 const _: () = assert!(SET_COUNT.is_power_of_two());
 
 /// A worker's cache.
-pub struct ExpressionCache {
+pub struct Cache {
     entries: Vec<Option<Entry>>,
     memory_bytes: usize,
     /// Counts look-ups: entries know when they were last used.
@@ -50,16 +50,16 @@ enum Tree {
     Update(UpdateAst),
 }
 
-impl Default for ExpressionCache {
-    fn default() -> ExpressionCache {
-        ExpressionCache::new()
+impl Default for Cache {
+    fn default() -> Cache {
+        Cache::new()
     }
 }
 
-impl ExpressionCache {
-    pub fn new() -> ExpressionCache {
+impl Cache {
+    pub fn new() -> Cache {
         let entries = std::iter::repeat_with(|| None).take(WAYS * SET_COUNT).collect();
-        ExpressionCache { entries, memory_bytes: 0, now: 0, hand: 0 }
+        Cache { entries, memory_bytes: 0, now: 0, hand: 0 }
     }
 
     /// A ConditionExpression, FilterExpression or KeyConditionExpression.
@@ -161,7 +161,7 @@ fn set(hash: u64) -> std::ops::Range<usize> {
 mod tests {
     use super::*;
 
-    fn check_sums(cache: &ExpressionCache) {
+    fn check_sums(cache: &Cache) {
         let sum: usize = cache.entries.iter().flatten().map(|entry| entry.memory_bytes).sum();
         assert_eq!(cache.memory_bytes, sum);
         assert!(sum <= MEMORY_BYTES_MAX);
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn one_text_means_different_things_in_different_parameters() {
-        let mut cache = ExpressionCache::new();
+        let mut cache = Cache::new();
         assert_eq!(cache.projection("a").unwrap().paths.len(), 1);
         let error = cache.condition(ExpressionKind::Filter, "a").unwrap_err();
         assert_eq!(error.message(), "Invalid FilterExpression: Syntax error; token: \"<EOF>\", near: \"a\"");
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_text_in_use_outlives_passing_ones() {
-        let mut cache = ExpressionCache::new();
+        let mut cache = Cache::new();
         let hot = "SET a = a + :one";
         cache.update(hot).unwrap();
         for index in 0..20_000 {
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn long_texts_are_bounded_by_bytes() {
-        let mut cache = ExpressionCache::new();
+        let mut cache = Cache::new();
         for index in 0..2000 {
             let text = format!("a{index},{}", (0..600).map(|n| format!("b{n}")).collect::<Vec<_>>().join(","));
             cache.projection(&text).unwrap();

@@ -170,11 +170,7 @@ impl<'a> Operand<'a> {
     }
 
     /// The operand's value. `digits` holds the text of a number that is computed.
-    fn resolve<'v, 'd: 'v>(
-        &self,
-        document: &impl Document<'d>,
-        digits: &'v mut itoa::Buffer,
-    ) -> Option<Value<'v>>
+    fn resolve<'v, 'd: 'v>(&self, document: &impl Document<'d>, digits: &'v mut itoa::Buffer) -> Option<Value<'v>>
     where
         'a: 'v,
     {

@@ -264,9 +264,7 @@ impl<'a> KeyClauses<'a> {
             )));
         }
         match self.test(last) {
-            Some(KeyTest::Equal(_)) | None => {
-                Ok((self.equal_values(&schema.range[..before.len() + 1], arena)?, None))
-            }
+            Some(KeyTest::Equal(_)) | None => Ok((self.equal_values(&schema.range[..before.len() + 1], arena)?, None)),
             Some(test) => {
                 let range_equal = self.equal_values(before, arena)?;
                 test.values().try_for_each(|value| check_kind(last, &value))?;

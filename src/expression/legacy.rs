@@ -151,9 +151,7 @@ pub fn check_conditional_operator(
 ) -> Result<(), ExpressionError> {
     match (operator, count) {
         (None, _) | (Some(_), Some(2..)) => Ok(()),
-        (Some(_), None) => {
-            Err(ExpressionError::new("ConditionalOperator cannot be used without Filter or Expected"))
-        }
+        (Some(_), None) => Err(ExpressionError::new("ConditionalOperator cannot be used without Filter or Expected")),
         (Some(_), Some(_)) => Err(ExpressionError::new(
             "ConditionalOperator can only be used when Filter or Expected has two or more elements",
         )),
@@ -208,9 +206,7 @@ pub fn bind_key_conditions<'a>(
             (ComparisonOperator::Between, &[lower, upper]) => KeyTest::Between(lower, upper),
             (ComparisonOperator::BeginsWith, &[prefix]) => KeyTest::BeginsWith(prefix),
             _ => {
-                return Err(ExpressionError::new(
-                    "Attempted conditional constraint is not an indexable operation",
-                ));
+                return Err(ExpressionError::new("Attempted conditional constraint is not an indexable operation"));
             }
         };
         clauses.push(KeyClause { name: attribute, test });
@@ -224,10 +220,9 @@ pub fn bind_attributes_to_get<'a>(names: &[&'a str], arena: &'a Bump) -> Result<
     let projection = Projection::of_attributes(paths);
     match projection.paths().windows(2).find(|pair| pair[0] == pair[1]) {
         None => Ok(projection),
-        Some(pair) => Err(ExpressionError::parameter(format_args!(
-            "Duplicate value in attribute name: {}",
-            pair[0].name()
-        ))),
+        Some(pair) => {
+            Err(ExpressionError::parameter(format_args!("Duplicate value in attribute name: {}", pair[0].name())))
+        }
     }
 }
 

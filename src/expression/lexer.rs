@@ -122,37 +122,32 @@ mod tests {
     fn tokens() {
         check("", &[]);
         check(" \t\r\n", &[]);
-        check("a.b[0]", &[
-            (Name, "a"),
-            (Dot, "."),
-            (Name, "b"),
-            (OpenBracket, "["),
-            (Number, "0"),
-            (CloseBracket, "]"),
-        ]);
+        check(
+            "a.b[0]",
+            &[(Name, "a"), (Dot, "."), (Name, "b"), (OpenBracket, "["), (Number, "0"), (CloseBracket, "]")],
+        );
         check("#a<>:b", &[(NamePlaceholder, "#a"), (NotEqual, "<>"), (ValuePlaceholder, ":b")]);
         check("#1 :_", &[(NamePlaceholder, "#1"), (ValuePlaceholder, ":_")]);
-        check("a<=b>=c<d>e=f", &[
-            (Name, "a"),
-            (LessEqual, "<="),
-            (Name, "b"),
-            (GreaterEqual, ">="),
-            (Name, "c"),
-            (Less, "<"),
-            (Name, "d"),
-            (Greater, ">"),
-            (Name, "e"),
-            (Equal, "="),
-            (Name, "f"),
-        ]);
-        check("a1_+-(),", &[
-            (Name, "a1_"),
-            (Plus, "+"),
-            (Minus, "-"),
-            (OpenParenthesis, "("),
-            (CloseParenthesis, ")"),
-            (Comma, ","),
-        ]);
+        check(
+            "a<=b>=c<d>e=f",
+            &[
+                (Name, "a"),
+                (LessEqual, "<="),
+                (Name, "b"),
+                (GreaterEqual, ">="),
+                (Name, "c"),
+                (Less, "<"),
+                (Name, "d"),
+                (Greater, ">"),
+                (Name, "e"),
+                (Equal, "="),
+                (Name, "f"),
+            ],
+        );
+        check(
+            "a1_+-(),",
+            &[(Name, "a1_"), (Plus, "+"), (Minus, "-"), (OpenParenthesis, "("), (CloseParenthesis, ")"), (Comma, ",")],
+        );
         check("_a", &[(Illegal, "_"), (Name, "a")]);
         check("_1", &[(Illegal, "_"), (Number, "1")]);
         check("# a : b", &[(Illegal, "#"), (Name, "a"), (Illegal, ":"), (Name, "b")]);

@@ -61,7 +61,7 @@ pub mod substitution;
 /// Items to items.
 pub mod update;
 
-pub use cache::ExpressionCache;
+pub use cache::Cache;
 pub use condition::Condition;
 pub use error::{ExpressionError, ExpressionKind, UpdateError};
 pub use key_condition::{KeyClauses, KeyCondition, KeyTest};

@@ -202,9 +202,8 @@ mod tests {
 
     /// Every pair, in the order in which a reader meets them.
     fn first_pair<'a>(paths: &[Path<'a>], related: impl Fn(&Path, &Path) -> bool) -> Option<(Path<'a>, Path<'a>)> {
-        (0..paths.len()).find_map(|two| {
-            paths[..two].iter().find(|one| related(one, &paths[two])).map(|one| (*one, paths[two]))
-        })
+        (0..paths.len())
+            .find_map(|two| paths[..two].iter().find(|one| related(one, &paths[two])).map(|one| (*one, paths[two])))
     }
 
     proptest::proptest! {

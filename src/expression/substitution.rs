@@ -147,7 +147,8 @@ mod tests {
         let names = |names: &[(&'static str, &'static str)]| {
             Substitutions::new(Some(names), None, &arena).err().map(ExpressionError::into_message)
         };
-        let bad_key = |key| Some(format!("ExpressionAttributeNames contains invalid key: Syntax error; key: \"{key}\""));
+        let bad_key =
+            |key| Some(format!("ExpressionAttributeNames contains invalid key: Syntax error; key: \"{key}\""));
         assert_eq!(names(&[]).as_deref(), Some("ExpressionAttributeNames must not be empty"));
         for key in ["a", "#", "#a-b", "##a", ":a", "", "#é", "#a "] {
             assert_eq!(names(&[(key, "x")]), bad_key(key));

@@ -237,9 +237,9 @@ impl<'t> Reader<'t> {
     fn check_operators(&self) -> Result<(), ExpressionError> {
         if self.operator_count > OPERATOR_COUNT_MAX {
             let count = self.operator_count;
-            return Err(self.invalid(format_args!(
-                "The expression contains too many operators; operator count: {count}"
-            )));
+            return Err(
+                self.invalid(format_args!("The expression contains too many operators; operator count: {count}"))
+            );
         }
         Ok(())
     }

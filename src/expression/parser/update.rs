@@ -24,19 +24,11 @@ const KEYWORDS: &[&str] = &["SET", "REMOVE", "ADD", "DELETE"];
 /// An open construct on the right-hand side of a SET action.
 enum Frame {
     /// `operand_only`: the parentheses stand where no sum can.
-    Parenthesis {
-        operand_only: bool,
-    },
+    Parenthesis { operand_only: bool },
     /// A sum that lacks its right side.
-    Sum {
-        left: Operand,
-        minus: bool,
-    },
+    Sum { left: Operand, minus: bool },
     /// `base` is the number of pending operands that belong to outer calls.
-    Call {
-        function: Function,
-        base: usize,
-    },
+    Call { function: Function, base: usize },
 }
 
 struct Parser<'t> {
@@ -62,9 +54,8 @@ impl UpdateAst {
         reader.check_functions()?;
         reader.check_list_indexes()?;
         if let Some(section) = repeated_section {
-            return Err(reader.invalid(format_args!(
-                "The \"{section}\" section can only be used once in an update expression;"
-            )));
+            return Err(reader
+                .invalid(format_args!("The \"{section}\" section can only be used once in an update expression;")));
         }
         let Parser { reader, mut actions, .. } = parser;
         actions.shrink_to_fit();
