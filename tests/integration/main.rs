@@ -1,0 +1,33 @@
+//! Tests against the real server over real sockets. One binary, because each one links RocksDB.
+//!
+//! Every test starts its own server on a free port with its own data directory, so that they run side by side and in
+//! any order.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+/// Starts, stops and kills the server.
+mod harness;
+
+/// HTTP by hand, so that a test decides about every byte.
+mod http;
+
+/// What framing has to bear: cut, pipelined, chunked, compressed and malformed requests.
+mod framing;
+
+/// The checks at the door, each with its exact answer.
+mod door;
+
+/// Many idle connections beside a busy one.
+mod idle;
+
+/// What a restart keeps, after a clean stop and after a kill.
+mod restart;
+
+/// Request and response pairs from `tests/samples`.
+mod samples;
+
+/// Whole applications written with the AWS SDK for Rust.
+mod sdk;
+
+/// Command line, banner, memory at rest.
+mod startup;
