@@ -212,9 +212,11 @@ fn after_a_failed_write_nothing_is_acknowledged() {
 #[test]
 fn a_cold_item_is_not_decided_until_it_is_warmed() {
     let (directory, store, table) = store();
-    // More than a block, or the item is in one with the metadata that a start reads.
+    // In front of the item more than a block, or it is in one with the metadata that a start reads.
     let padding = "v".repeat(20_000);
-    write(&store, &table, "x", Some("a"), put(&format!("p=x s=a n=#1 v={padding}")));
+    for sort in ["0", "1", "a"] {
+        write(&store, &table, "x", Some(sort), put(&format!("p=x s={sort} n=#1 v={padding}")));
+    }
     store.close().unwrap();
     drop((store, table));
     let store = Store::open(&options(directory.path())).unwrap();
