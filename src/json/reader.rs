@@ -33,20 +33,28 @@ pub trait Shape<'a>: Sized {
     /// JSON `null`, and what a member is before it is seen.
     fn absent() -> Self;
 
+    /// AWS's text for a scalar where a structure, list or map is expected.
+    fn unexpected_scalar(place: Place) -> &'static str {
+        match place {
+            Place::Member => "Unexpected field type",
+            Place::Element => "Unexpected value type in payload",
+        }
+    }
+
     fn boolean(context: &Context<'a>, _value: bool, place: Place) -> Result<Self, TypeMismatch> {
-        context.mismatch(place.unexpected_scalar())
+        context.mismatch(Self::unexpected_scalar(place))
     }
 
     fn integer(context: &Context<'a>, _value: i64, place: Place) -> Result<Self, TypeMismatch> {
-        context.mismatch(place.unexpected_scalar())
+        context.mismatch(Self::unexpected_scalar(place))
     }
 
     fn decimal(context: &Context<'a>, _value: f64, place: Place) -> Result<Self, TypeMismatch> {
-        context.mismatch(place.unexpected_scalar())
+        context.mismatch(Self::unexpected_scalar(place))
     }
 
     fn text(context: &Context<'a>, _value: &'a str, place: Place) -> Result<Self, TypeMismatch> {
-        context.mismatch(place.unexpected_scalar())
+        context.mismatch(Self::unexpected_scalar(place))
     }
 
     fn list<A: SeqAccess<'a>>(context: &Context<'a>, elements: A) -> Result<Self, A::Error>;
@@ -74,15 +82,6 @@ pub enum Place {
 
 /// The text is in the context.
 pub struct TypeMismatch;
-
-impl Place {
-    fn unexpected_scalar(self) -> &'static str {
-        match self {
-            Place::Member => "Unexpected field type",
-            Place::Element => "Unexpected value type in payload",
-        }
-    }
-}
 
 /// Decodes a whole request body.
 pub fn decode<'a, T: Structure<'a>>(body: &'a [u8], arena: &'a Bump) -> Result<T, ApiError> {

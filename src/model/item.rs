@@ -106,6 +106,11 @@ impl<'a> EncodedItem<'a> {
         EncodedItem(bytes.into_bump_slice())
     }
 
+    /// The same item in another arena.
+    pub fn copied<'b>(&self, arena: &'b Bump) -> EncodedItem<'b> {
+        EncodedItem(arena.alloc_slice_copy(self.0))
+    }
+
     pub fn as_bytes(&self) -> &'a [u8] {
         self.0
     }

@@ -128,6 +128,9 @@ pub struct Throughput {
     pub write_units: u64,
     pub last_increase_ms: Option<u64>,
     pub last_decrease_ms: Option<u64>,
+    /// WarmThroughput as it was asked for, reads and writes a second; `None` is the billing mode's own.
+    #[serde(default)]
+    pub warm_units: Option<(u64, u64)>,
 }
 
 /// Ceilings of a table billed per request; `None` means no ceiling.

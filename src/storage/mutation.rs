@@ -10,6 +10,7 @@
 //! wake                            once per distinct waker and batch, after all completions
 //! ```
 
+use std::any::Any;
 use std::sync::Arc;
 
 use bumpalo::Bump;
@@ -20,7 +21,8 @@ use super::read::Tier;
 use crate::model::EncodedItem;
 
 /// One write request in flight.
-pub trait Mutation: Send {
+/// `Any`, so that a refused mutation can be turned back into what was submitted.
+pub trait Mutation: Any + Send {
     /// How many items it touches, 1 to 100.
     fn target_count(&self) -> usize;
 

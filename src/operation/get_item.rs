@@ -1,0 +1,91 @@
+//! GetItem: one item by its primary key.
+
+use serde::de::MapAccess;
+
+use super::call::Call;
+use super::shared::constraint::Constraints;
+use super::shared::expressions::{ProjectionParameters, check_fault};
+use super::shared::key::PrimaryKey;
+use super::shared::report::{CapacityReport, ReportParameters, read_halves, write_consumed_capacity};
+use super::shared::table_name;
+use super::worker::{Failure, RequestMemory};
+use crate::expression::Projection;
+use crate::json::reader::Member;
+use crate::json::{AttributeMap, Structure, Writer, decode};
+use crate::model::{EncodedItem, StoredDocument};
+use crate::storage::Lookup;
+
+#[derive(Default)]
+struct Parameters<'a> {
+    table_name: Option<&'a str>,
+    key: Option<AttributeMap<'a>>,
+    consistent_read: Option<bool>,
+    projection: ProjectionParameters<'a>,
+    reports: ReportParameters<'a>,
+}
+
+impl<'a> Structure<'a> for Parameters<'a> {
+    const NAME: &'static str = "com.amazonaws.dynamodb.v20120810.GetItemInput";
+
+    fn member<A: MapAccess<'a>>(&mut self, name: &str, member: Member<'_, 'a, A>) -> Result<(), A::Error> {
+        match name {
+            "TableName" => self.table_name = member.read()?,
+            "Key" => self.key = member.read()?,
+            "ConsistentRead" => self.consistent_read = member.read()?,
+            _ => {
+                let Some(member) = self.reports.member(name, member)? else { return Ok(()) };
+                let Some(member) = self.projection.member(name, member)? else { return Ok(()) };
+                member.skip()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn run(call: &mut Call<'_>, memory: &RequestMemory) -> Result<(), Failure> {
+    let arena = &memory.arena;
+    let parameters: Parameters<'_> = decode(&memory.body, arena)?;
+    let mut constraints = Constraints::new(call.wording);
+    let capacity = parameters.reports.capacity(&mut constraints);
+    let table_name = table_name::check(parameters.table_name, &mut constraints)?;
+    constraints.required(parameters.key.is_some(), "key");
+    constraints.check()?;
+    parameters.projection.check_mixing(call.wording)?;
+    let key = parameters.key.expect("required");
+    check_fault(key.fault, call.wording)?;
+    let projection = parameters.projection.bind(call, arena)?;
+    let table = call.table(table_name)?;
+    let row_key = PrimaryKey::from_key(table.definition(), key.map)?.row_key(&table, arena);
+    let stored = match call.service.store.get(row_key, call.tier)? {
+        Lookup::Found(stored) => Some(stored),
+        Lookup::Missing => None,
+        Lookup::WouldBlock => return Err(Failure::WouldBlock),
+    };
+    let item = stored.as_deref().map(EncodedItem::open).transpose()?;
+    let mut writer = call.writer();
+    writer.open(b'{');
+    if let Some(item) = item {
+        writer.name("Item");
+        write_projected(item, projection.as_ref(), arena, &mut writer)?;
+    }
+    if capacity != CapacityReport::None {
+        let halves = read_halves(item.map_or(0, |item| item.size()), parameters.consistent_read.unwrap_or(false));
+        writer.name("ConsumedCapacity");
+        write_consumed_capacity(&table, capacity, halves, &[], &mut writer);
+    }
+    writer.close(b'}');
+    Ok(())
+}
+
+/// The item or what a projection picks of it.
+pub(super) fn write_projected(
+    item: EncodedItem<'_>,
+    projection: Option<&Projection<'_>>,
+    arena: &bumpalo::Bump,
+    writer: &mut Writer<'_>,
+) -> Result<(), Failure> {
+    let Some(projection) = projection else { return Ok(writer.stored_item(item)?) };
+    let document = StoredDocument::new(item, arena);
+    writer.item(projection.apply(&document, arena));
+    Ok(document.check()?)
+}

@@ -1,0 +1,67 @@
+//! DynamoDB's operations: one file each, and the table that lists them.
+//!
+//! ```text
+//! server -> Worker::execute -> table::Operation::run
+//!             Read   decode, look up, answer; `Block` if memory cannot answer
+//!             Long   the same, always on the pool: control plane, Scan
+//!             Write  decode and check into a `Plan`, then `Commit`: committer decides -> Worker::finish encodes the answer
+//! ```
+//!
+//! An operation's file holds its parameters, their decoding, its execution, the encoding of its answer and its tests; what
+//! several operations have in common is in `shared`.
+
+mod batch_get_item;
+
+mod batch_write_item;
+
+mod create_table;
+
+mod delete_item;
+
+mod delete_table;
+
+mod describe_endpoints;
+
+mod describe_limits;
+
+mod describe_table;
+
+mod get_item;
+
+mod list_tables;
+
+mod list_tags_of_resource;
+
+mod put_item;
+
+mod query;
+
+mod scan;
+
+mod tag_resource;
+
+mod untag_resource;
+
+mod update_item;
+
+mod update_table;
+
+/// What a request runs in: the service, the worker's caches, the tier of its reads.
+mod call;
+
+/// Writes between their decoding and their answer.
+mod plan;
+
+/// Parameter groups and checks that operations have in common.
+mod shared;
+
+/// The operation table.
+mod table;
+
+/// Runs operations: one worker a thread.
+mod worker;
+
+pub use call::Service;
+pub use plan::{Mailbox, PendingWrite};
+pub use table::{OPERATIONS, Operation};
+pub use worker::{Place, RequestMemory, Response, Step, Worker};

@@ -1,0 +1,204 @@
+//! Expression parameters and their legacy forms: which are given, how they mix, what they are bound to.
+
+use bumpalo::{Bump, collections::Vec as BumpVec};
+use serde::de::MapAccess;
+
+use crate::error::{ApiError, Wording};
+use crate::expression::{ExpressionError, Projection, Substitutions, legacy};
+use crate::json::reader::Member;
+use crate::json::{AttributeValue, Entries, ValueFault, Writer};
+use crate::model::{Attribute, Map};
+use crate::operation::call::Call;
+
+/// Reports the first fault of a value when its turn in the order of checks has come.
+pub fn check_fault(fault: Option<&ValueFault<'_>>, wording: Wording) -> Result<(), ApiError> {
+    fault.map_or(Ok(()), |fault| Err(ApiError::validation(fault.message(wording))))
+}
+
+/// An expression's error in the wording of the operation.
+pub fn refused(error: ExpressionError, wording: Wording) -> ApiError {
+    ApiError::validation(wording.envelope(error.into_message()))
+}
+
+/// Refuses legacy parameters beside expressions. Both lists are in AWS's order: name, and whether it is given.
+pub fn check_mixing(
+    legacy: &[(&'static str, bool)],
+    expressions: &[(&'static str, bool)],
+    wording: Wording,
+) -> Result<(), ApiError> {
+    fn given<'n>(parameters: &[(&'n str, bool)]) -> Vec<&'n str> {
+        parameters.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect()
+    }
+    if !legacy.iter().any(|(_, given)| *given) || !expressions.iter().any(|(_, given)| *given) {
+        return Ok(());
+    }
+    Err(refused(ExpressionError::mixed_parameters(&given(legacy), &given(expressions)), wording))
+}
+
+/// ExpressionAttributeNames and ExpressionAttributeValues.
+#[derive(Clone, Copy, Default)]
+pub struct SubstitutionParameters<'a> {
+    names: Option<Entries<'a, Option<&'a str>>>,
+    values: Option<Entries<'a, Option<AttributeValue<'a>>>>,
+}
+
+impl<'a> SubstitutionParameters<'a> {
+    pub fn member<'m, A: MapAccess<'a>>(
+        &mut self,
+        name: &str,
+        member: Member<'m, 'a, A>,
+    ) -> Result<Option<Member<'m, 'a, A>>, A::Error> {
+        match name {
+            "ExpressionAttributeNames" => self.names = member.read()?,
+            "ExpressionAttributeValues" => self.values = member.read()?,
+            _ => return Ok(Some(member)),
+        }
+        Ok(None)
+    }
+
+    /// Refuses names and values where no expression could use them. `values_need`: the expressions that may use values,
+    /// as the older wording lists them.
+    pub fn check_needed(
+        &self,
+        any_expression: bool,
+        values_usable: bool,
+        values_need: &str,
+        wording: Wording,
+    ) -> Result<(), ApiError> {
+        if self.names.is_some() && !any_expression {
+            return Err(refused(ExpressionError::names_without_expression(), wording));
+        }
+        if self.values.is_some() && !values_usable {
+            let detail = (wording == Wording::Older).then_some(values_need);
+            return Err(refused(ExpressionError::values_without_expression(detail), wording));
+        }
+        Ok(())
+    }
+
+    /// Checks the maps and makes them ready for binding. Faults of values are reported after malformed placeholders.
+    pub fn bind(&self, arena: &'a Bump, wording: Wording) -> Result<Substitutions<'a>, ApiError> {
+        let mut names = BumpVec::new_in(arena);
+        let given = self.names.map(|Entries(entries)| {
+            names.extend(entries.iter().map(|(placeholder, name)| (*placeholder, name.unwrap_or_default())));
+            names.as_slice()
+        });
+        let values = self.values.map(|Entries(entries)| {
+            let value = |value: Option<AttributeValue<'a>>| value.map_or(crate::model::Value::Null, |value| value.value);
+            let attributes = entries.iter().map(|(name, given)| Attribute { name, value: value(*given) });
+            Map::from_sorted(BumpVec::from_iter_in(attributes, arena).into_bump_slice())
+        });
+        let substitutions = Substitutions::new(given, values, arena).map_err(|error| refused(error, wording))?;
+        self.check_values(wording)?;
+        Ok(substitutions)
+    }
+
+    fn check_values(&self, wording: Wording) -> Result<(), ApiError> {
+        for (placeholder, value) in self.values.map_or(&[][..], |Entries(entries)| entries) {
+            let fault = match value {
+                Some(value) => value.fault,
+                None => Some(&ValueFault::Empty),
+            };
+            let Some(fault) = fault else { continue };
+            return Err(ApiError::validation(if wording == Wording::Older {
+                let text = fault.text(wording);
+                format!("ExpressionAttributeValues contains invalid value: {text} for key {placeholder}").into()
+            } else {
+                fault.message(wording)
+            }));
+        }
+        Ok(())
+    }
+
+    /// The names of an unprocessed request.
+    fn write_names(&self, writer: &mut Writer<'_>) {
+        let Some(Entries(names)) = self.names else { return };
+        writer.name("ExpressionAttributeNames").object(|writer| {
+            for (placeholder, name) in names {
+                writer.name(placeholder).string(name.unwrap_or_default());
+            }
+        });
+    }
+}
+
+/// ProjectionExpression and its legacy form, for the operations that have no other expression.
+#[derive(Clone, Copy, Default)]
+pub struct ProjectionParameters<'a> {
+    attributes_to_get: Option<&'a [Option<&'a str>]>,
+    expression: Option<&'a str>,
+    substitutions: SubstitutionParameters<'a>,
+}
+
+impl<'a> ProjectionParameters<'a> {
+    pub fn member<'m, A: MapAccess<'a>>(
+        &mut self,
+        name: &str,
+        member: Member<'m, 'a, A>,
+    ) -> Result<Option<Member<'m, 'a, A>>, A::Error> {
+        match name {
+            "AttributesToGet" => self.attributes_to_get = member.read()?,
+            "ProjectionExpression" => self.expression = member.read()?,
+            // Reads by key have no values.
+            "ExpressionAttributeValues" => return Ok(Some(member)),
+            _ => return self.substitutions.member(name, member),
+        }
+        Ok(None)
+    }
+
+    pub fn check_mixing(&self, wording: Wording) -> Result<(), ApiError> {
+        ProjectionParameters::check_mixing_of_all([self].into_iter(), wording)?;
+        self.substitutions.check_needed(self.expression.is_some(), false, "", wording)
+    }
+
+    /// The two forms may not stand in one request, not even for different tables.
+    pub fn check_mixing_of_all<'p>(
+        all: impl Iterator<Item = &'p ProjectionParameters<'a>>,
+        wording: Wording,
+    ) -> Result<(), ApiError>
+    where
+        'a: 'p,
+    {
+        let (legacy, expressions) = all.fold((false, false), |(legacy, expressions), parameters| {
+            (legacy | parameters.attributes_to_get.is_some(), expressions | parameters.expression.is_some())
+        });
+        check_mixing(&[("AttributesToGet", legacy)], &[("ProjectionExpression", expressions)], wording)
+    }
+
+    pub fn bind(&self, call: &mut Call<'_>, arena: &'a Bump) -> Result<Option<Projection<'a>>, ApiError> {
+        let substitutions = self.substitutions.bind(arena, call.wording)?;
+        let projection = bind_projection(self.expression, self.attributes_to_get, &substitutions, call, arena)?;
+        substitutions.check_used().map_err(|error| refused(error, call.wording))?;
+        Ok(projection)
+    }
+
+    /// The part of an unprocessed request that says what to show.
+    pub fn write(&self, writer: &mut Writer<'_>) {
+        if let Some(names) = self.attributes_to_get {
+            writer
+                .name("AttributesToGet")
+                .array(|writer| names.iter().flatten().for_each(|name| writer.string(name)));
+        }
+        if let Some(expression) = self.expression {
+            writer.name("ProjectionExpression").string(expression);
+        }
+        self.substitutions.write_names(writer);
+    }
+}
+
+/// ProjectionExpression or AttributesToGet, whichever is given.
+pub fn bind_projection<'a>(
+    expression: Option<&str>,
+    attributes_to_get: Option<&[Option<&'a str>]>,
+    substitutions: &Substitutions<'a>,
+    call: &mut Call<'_>,
+    arena: &'a Bump,
+) -> Result<Option<Projection<'a>>, ApiError> {
+    let bound = match (expression, attributes_to_get) {
+        (Some(text), _) => call.expressions.projection(text).and_then(|parsed| parsed.bind(substitutions, arena)),
+        (None, Some(names)) => {
+            let names = BumpVec::from_iter_in(names.iter().flatten().copied(), arena);
+            legacy::bind_attributes_to_get(&names, arena)
+        }
+        (None, None) => return Ok(None),
+    };
+    bound.map(Some).map_err(|error| refused(error, call.wording))
+}

@@ -1,0 +1,171 @@
+//! ReturnConsumedCapacity and ReturnItemCollectionMetrics.
+//!
+//! Units are counted in halves, because an eventually consistent read costs half a unit.
+
+use bumpalo::Bump;
+use serde::de::MapAccess;
+
+use super::constraint::Constraints;
+use crate::json::reader::Member;
+use crate::json::Writer;
+use crate::model::EncodedItem;
+use crate::model::limits::{READ_UNIT_BYTES, WRITE_UNIT_BYTES};
+use crate::storage::{self, Table, index_changes};
+
+/// ReturnConsumedCapacity.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CapacityReport {
+    #[default]
+    None,
+    Total,
+    Indexes,
+}
+
+/// What a write reports besides its outcome.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reports {
+    pub capacity: CapacityReport,
+    pub collection_metrics: bool,
+}
+
+/// The two parameters as they came.
+#[derive(Default)]
+pub struct ReportParameters<'a> {
+    capacity: Option<&'a str>,
+    collection_metrics: Option<&'a str>,
+}
+
+impl<'a> ReportParameters<'a> {
+    pub fn member<'m, A: MapAccess<'a>>(
+        &mut self,
+        name: &str,
+        member: Member<'m, 'a, A>,
+    ) -> Result<Option<Member<'m, 'a, A>>, A::Error> {
+        match name {
+            "ReturnConsumedCapacity" => self.capacity = member.read()?,
+            "ReturnItemCollectionMetrics" => self.collection_metrics = member.read()?,
+            _ => return Ok(Some(member)),
+        }
+        Ok(None)
+    }
+
+    pub fn capacity(&self, constraints: &mut Constraints) -> CapacityReport {
+        let known = [
+            ("NONE", CapacityReport::None),
+            ("TOTAL", CapacityReport::Total),
+            ("INDEXES", CapacityReport::Indexes),
+        ];
+        constraints
+            .report(self.capacity, "returnConsumedCapacity", "INDEXES, TOTAL, NONE", &known)
+            .unwrap_or_default()
+    }
+
+    pub fn collection_metrics(&self, constraints: &mut Constraints) -> bool {
+        let known = [("NONE", false), ("SIZE", true)];
+        constraints
+            .report(self.collection_metrics, "returnItemCollectionMetrics", "SIZE, NONE", &known)
+            .unwrap_or_default()
+    }
+}
+
+/// Half units of a read of `bytes` in all.
+pub fn read_halves(bytes: usize, consistent: bool) -> u64 {
+    let units = bytes.div_ceil(READ_UNIT_BYTES).max(1) as u64;
+    if consistent { 2 * units } else { units }
+}
+
+/// Units that a write took from a table and its indexes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WriteUnits {
+    table: u64,
+    /// Position in the table's list of indexes, and units; in ascending order.
+    indexes: Vec<(usize, u64)>,
+}
+
+impl WriteUnits {
+    /// Units of replacing `old` by `new`.
+    pub fn of(
+        table: &Table,
+        old: Option<EncodedItem<'_>>,
+        new: Option<EncodedItem<'_>>,
+        scratch: &Bump,
+    ) -> Result<WriteUnits, storage::Error> {
+        let bytes = old.map_or(0, |item| item.size()).max(new.map_or(0, |item| item.size()));
+        let changes = index_changes(table, old, new, scratch)?;
+        Ok(WriteUnits {
+            table: bytes.div_ceil(WRITE_UNIT_BYTES).max(1) as u64,
+            indexes: changes.iter().map(|change| (change.index, change.write_units())).collect(),
+        })
+    }
+
+    pub fn add(&mut self, other: &WriteUnits) {
+        self.table += other.table;
+        for &(index, units) in &other.indexes {
+            match self.indexes.binary_search_by_key(&index, |(index, _)| *index) {
+                Ok(position) => self.indexes[position].1 += units,
+                Err(position) => self.indexes.insert(position, (index, units)),
+            }
+        }
+    }
+
+    /// The ConsumedCapacity of a write.
+    pub fn write(&self, table: &Table, report: CapacityReport, writer: &mut Writer<'_>) {
+        let arms: Vec<(usize, u64)> = self.indexes.iter().map(|(index, units)| (*index, 2 * units)).collect();
+        write_consumed_capacity(table, report, 2 * self.table, &arms, writer);
+    }
+}
+
+/// `ConsumedCapacity` from half units of the table and of its indexes by position.
+pub fn write_consumed_capacity(
+    table: &Table,
+    report: CapacityReport,
+    table_halves: u64,
+    index_halves: &[(usize, u64)],
+    writer: &mut Writer<'_>,
+) {
+    let total = table_halves + index_halves.iter().map(|(_, halves)| halves).sum::<u64>();
+    writer.object(|writer| {
+        writer.name("TableName").string(table.name());
+        writer.name("CapacityUnits").units(total);
+        if report != CapacityReport::Indexes {
+            return;
+        }
+        writer.name("Table").object(|writer| writer.name("CapacityUnits").units(table_halves));
+        for (name, global) in [("GlobalSecondaryIndexes", true), ("LocalSecondaryIndexes", false)] {
+            let mut arms = index_halves
+                .iter()
+                .map(|&(index, halves)| (&table.indexes()[index], halves))
+                .filter(|(index, _)| index.definition().is_global() == global)
+                .peekable();
+            if arms.peek().is_some() {
+                writer.name(name).object(|writer| {
+                    for (index, halves) in arms {
+                        let units = |writer: &mut Writer<'_>| writer.name("CapacityUnits").units(halves);
+                        writer.name(index.name()).object(units);
+                    }
+                });
+            }
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_cost_a_unit_per_started_4_kb_and_half_of_it_if_not_consistent() {
+        for (bytes, consistent, halves) in
+            [(0, true, 2), (0, false, 1), (4096, true, 2), (4097, true, 4), (4097, false, 2), (1 << 20, false, 256)]
+        {
+            assert_eq!(read_halves(bytes, consistent), halves, "{bytes} {consistent}");
+        }
+    }
+
+    #[test]
+    fn units_of_several_writes_add_up_per_index() {
+        let mut sum = WriteUnits { table: 1, indexes: vec![(1, 2)] };
+        sum.add(&WriteUnits { table: 3, indexes: vec![(0, 1), (1, 1), (4, 5)] });
+        assert_eq!(sum, WriteUnits { table: 4, indexes: vec![(0, 1), (1, 3), (4, 5)] });
+    }
+}
