@@ -1,0 +1,142 @@
+//! The server's process: configuration, start, signals, end.
+
+use clap::Parser;
+use jormundb::clock::Clock;
+use jormundb::config::{ACCOUNT_ID, Config};
+use jormundb::model::arn::Location;
+use jormundb::operation::Service;
+use jormundb::server::{self, Server};
+use jormundb::storage::{Store, StoreOptions};
+use std::error::Error;
+use std::io::{self, IsTerminal, Read, Write};
+use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use tracing_subscriber::filter::LevelFilter;
+
+/// What a shell reports of a process that was interrupted: the status after a second signal.
+const EXIT_INTERRUPTED: i32 = 130;
+
+fn main() -> ExitCode {
+    if let Err(error) = check_processor() {
+        eprintln!("jormundb: {error}");
+        return ExitCode::FAILURE;
+    }
+    let config = Config::parse();
+    tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_max_level(LevelFilter::INFO)
+        .with_target(false)
+        .init();
+    match run(&config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("jormundb: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Serves until SIGTERM or SIGINT.
+fn run(config: &Config) -> Result<(), Box<dyn Error>> {
+    let mut signals = listen_for_signals()?;
+    if let Err(error) = server::raise_open_files_limit() {
+        tracing::warn!(%error, "cannot raise the limit of open files");
+    }
+    let listeners = server::bind(config.address(), config.io_threads())?;
+    let store = Store::open(&StoreOptions {
+        path: config.data_dir.clone(),
+        durability: config.durability,
+        block_cache_bytes: config.block_cache.0,
+        memtable_bytes: config.memtable.0,
+    })?;
+    let service = Arc::new(Service {
+        store,
+        location: Location { region: config.region.clone(), account: ACCOUNT_ID.to_owned() },
+        endpoint: listeners.address().to_string(),
+        clock: Clock::System,
+    });
+    let options = server::Options {
+        io_threads: config.io_threads(),
+        pool_threads: config.pool_threads(),
+        connections_max: config.max_connections,
+        idle_timeout_seconds: config.idle_timeout,
+        region: config.region.clone(),
+        verbose: config.verbose,
+    };
+    let server = Server::start(listeners, &options, &service)?;
+    print_banner(config, server.address())?;
+
+    // Returns when the first signal arrives.
+    signals.read_exact(&mut [0])?;
+    tracing::info!("stopping: requests in flight are finished first");
+    server.stop();
+    service.store.close()?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// The first SIGTERM or SIGINT makes the returned stream readable, the second ends the process.
+fn listen_for_signals() -> io::Result<UnixStream> {
+    let (receiver, sender) = UnixStream::pair()?;
+    let stopping = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
+        // In this order: the first signal finds the flag still unset.
+        signal_hook::flag::register_conditional_shutdown(signal, EXIT_INTERRUPTED, Arc::clone(&stopping))?;
+        signal_hook::flag::register(signal, Arc::clone(&stopping))?;
+        signal_hook::low_level::pipe::register(signal, sender.try_clone()?)?;
+    }
+    Ok(receiver)
+}
+
+fn print_banner(config: &Config, address: SocketAddr) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "JormunDB {}", env!("CARGO_PKG_VERSION"))?;
+    writeln!(out, "address      http://{address}")?;
+    writeln!(out, "data         {}", config.data_dir.display())?;
+    writeln!(out, "durability   {}", config.durability_name())?;
+    writeln!(
+        out,
+        "io_uring     {} loops with {} entries each, {} pool threads",
+        config.io_threads(),
+        server::RING_ENTRIES,
+        config.pool_threads()
+    )?;
+    writeln!(out, "Ready to accept connections")?;
+    out.flush()
+}
+
+/// This program is compiled for x86-64-v3 with PCLMULQDQ, because RocksDB's checksums and the JSON decoder need it. An
+/// older processor would stop it at some instruction without a word.
+#[cfg(target_arch = "x86_64")]
+fn check_processor() -> Result<(), String> {
+    use std::arch::x86_64::{__cpuid, __cpuid_count};
+    // Bits of leaf 1 in ECX, leaf 7 in EBX and leaf 0x8000_0001 in ECX. The standard library's own detection is of no
+    // use: it answers yes to what the compiler was told to assume.
+    const LEAF_1: &[(u32, &str)] =
+        &[(1, "PCLMULQDQ"), (12, "FMA"), (20, "SSE4.2"), (22, "MOVBE"), (23, "POPCNT"), (28, "AVX"), (29, "F16C")];
+    const LEAF_7: &[(u32, &str)] = &[(3, "BMI1"), (5, "AVX2"), (8, "BMI2")];
+    const LEAF_EXTENDED: &[(u32, &str)] = &[(5, "LZCNT")];
+    let rows = [(__cpuid(1).ecx, LEAF_1), (__cpuid_count(7, 0).ebx, LEAF_7), (__cpuid(0x8000_0001).ecx, LEAF_EXTENDED)];
+    let missing: Vec<&str> = rows
+        .iter()
+        .flat_map(|&(bits, features)| features.iter().filter(move |(bit, _)| bits & (1 << bit) == 0))
+        .map(|&(_, name)| name)
+        .collect();
+    match missing.is_empty() {
+        true => Ok(()),
+        false => Err(format!(
+            "this processor lacks {}, which this build needs (x86-64-v3 with PCLMULQDQ: Intel Haswell, AMD Zen and \
+             later); build from source with other flags in .cargo/config.toml",
+            missing.join(", ")
+        )),
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn check_processor() -> Result<(), String> {
+    Ok(())
+}

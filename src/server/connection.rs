@@ -1,0 +1,751 @@
+//! One connection: requests in, answers out, in order.
+//!
+//! ```text
+//!            first bytes            complete head            complete body
+//!   Idle ------------------> Head ------------------> Body ------------------> Execute
+//!    ^  ^    (fill)           |      (next_head)       |      (receive_body)      |
+//!    |  |                     | malformed              | too large, malformed     | answered (execute)
+//!    |  |                     v                        v                          v
+//!    |  |                   Linger <---------------------------------------  Output --- more complete requests: Head
+//!    |  |                (drain, close)          connection: close                |
+//!    |  +-------------------------------------------------------------------------+
+//!    |                       everything read is answered: written at once (flush)
+//!    +--- end of input, deadline of the reaper, shutdown: closed
+//! ```
+//!
+//! Invariants:
+//! 1. One request of a connection is executed at a time; its answer is in `output` before the next head is looked at.
+//!    So answers leave in the order of the requests.
+//! 2. `output` is bounded: it is written when it passes [`FLUSH_BYTES`], and before anything more is read.
+//! 3. While nothing of a request has arrived, the connection holds a small read buffer and nothing else of the loop's.
+//! 4. Whoever must act next is noted with the [`super::reaper`] before each wait, so no peer can make it endless.
+
+use crate::http::chunked::{ChunkedDecoder, ChunkedError};
+use crate::http::encoding::{COMPRESSED_BODY_BYTES_MIN, Coding};
+use crate::http::request::{self, Framing, HeadError};
+use crate::http::response::{self, ContentType, ResponseHead};
+use crate::operation::{Operation, Outcome, Place, RequestMemory, Response, Step};
+use crate::server::buffers::{BODY_BYTES_KEPT_MAX, INPUT_BYTES_LARGE};
+use crate::server::door::{self, BODY_BYTES_MAX, Envelope, Settled};
+use crate::server::event_loop::LoopContext;
+use crate::server::mailbox::Message;
+use crate::server::pool::{Job, Work};
+use crate::server::reaper::Awaited;
+use crate::server::sys;
+use std::io;
+use std::net::Shutdown;
+use std::os::fd::AsRawFd;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio_uring::buf::BoundedBuf;
+use tokio_uring::net::TcpStream;
+
+/// Pipelined answers are collected up to here, then written. A larger answer is written from its own buffer.
+const FLUSH_BYTES: usize = 64 * 1024;
+
+/// Bodies above this are decoded on the pool: decoding takes about 1 us per KB.
+const INLINE_BODY_BYTES_MAX: usize = 256 * 1024;
+
+/// How long a head may take in all, and how long a peer may let a body or an answer stand still.
+const PROGRESS_SECONDS_MAX: u32 = 30;
+
+/// A body must arrive at this rate on the whole, so that trickling bytes does not hold memory for long.
+const BODY_BYTES_PER_SECOND_MIN: usize = 64 * 1024;
+
+/// After a refusal, this much of what the peer still sends is read and dropped, so that it gets to see the answer:
+/// closing a socket with unread input makes the kernel reset the connection.
+const LINGER_BYTES_MAX: usize = 2 * BODY_BYTES_MAX;
+const LINGER_SECONDS_MAX: u32 = 5;
+
+pub struct Connection {
+    stream: TcpStream,
+    context: Rc<LoopContext>,
+    /// Place with the reaper.
+    watch: usize,
+    /// What has been read; the bytes before `consumed` have been dealt with.
+    input: Vec<u8>,
+    consumed: usize,
+    output: Vec<u8>,
+    /// When a head that has begun to arrive must be complete.
+    head_deadline: Option<u32>,
+    /// What this connection has reserved of the loop's budget for large bodies.
+    reserved_bytes: usize,
+}
+
+/// How the serving of a connection ended.
+enum Ending {
+    /// Nothing more to say or hear.
+    Close,
+    /// An answer has been sent that the peer should see, though it may still be sending.
+    Linger,
+}
+
+/// A refusal of a request whose body cannot be read to its end.
+enum BodyError {
+    TooLarge,
+    Malformed,
+    /// The loop's budget for large bodies is used up.
+    NoRoom,
+    Disconnected,
+}
+
+impl From<io::Error> for BodyError {
+    fn from(_: io::Error) -> BodyError {
+        BodyError::Disconnected
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let mut buffers = self.context.buffers.borrow_mut();
+        buffers.take_back_input(std::mem::take(&mut self.input));
+        buffers.take_back_output(std::mem::take(&mut self.output));
+        self.context.release_body_bytes(self.reserved_bytes);
+        // Before the stream, which is dropped after this, gives its descriptor back to the kernel.
+        self.context.reaper.borrow_mut().leave(self.watch);
+        self.context.connection_closed();
+    }
+}
+
+impl Connection {
+    /// Serves a connection to its end.
+    pub async fn run(stream: TcpStream, context: Rc<LoopContext>) {
+        let watch = context.reaper.borrow_mut().enter(stream.as_raw_fd());
+        let input = context.buffers.borrow_mut().lend_input();
+        let mut connection = Connection {
+            stream,
+            context,
+            watch,
+            input,
+            consumed: 0,
+            output: Vec::new(),
+            head_deadline: None,
+            reserved_bytes: 0,
+        };
+        if let Ok(Ending::Linger) = connection.serve().await {
+            // Boxed, as are the other rare waits: the task of an idle connection must be small.
+            Box::pin(connection.linger()).await;
+        }
+    }
+
+    /// An error means that the peer is gone.
+    async fn serve(&mut self) -> io::Result<Ending> {
+        loop {
+            match self.next_head() {
+                Ok(Some(envelope)) => {
+                    if let Some(ending) = self.serve_request(envelope).await? {
+                        self.flush().await?;
+                        return Ok(ending);
+                    }
+                    if self.output.len() >= FLUSH_BYTES {
+                        self.flush().await?;
+                    }
+                }
+                Ok(None) => {
+                    self.flush().await?;
+                    if self.unread().is_empty() && self.context.is_stopping() {
+                        return Ok(Ending::Close);
+                    }
+                    if self.fill().await? == 0 {
+                        return Ok(Ending::Close);
+                    }
+                }
+                Err(error) => {
+                    tracing::debug!(?error, "request head refused");
+                    self.write_bad_request();
+                    self.flush().await?;
+                    return Ok(Ending::Linger);
+                }
+            }
+        }
+    }
+
+    fn unread(&self) -> &[u8] {
+        &self.input[self.consumed..]
+    }
+
+    /// Takes a complete head from the input.
+    fn next_head(&mut self) -> Result<Option<Envelope>, HeadError> {
+        let Some(head) = request::parse(&self.input[self.consumed..])? else { return Ok(None) };
+        let envelope = door::admit(&head);
+        self.consumed += head.head_bytes;
+        self.head_deadline = None;
+        Ok(Some(envelope))
+    }
+
+    /// Reads more input. Zero: the peer has finished sending.
+    async fn fill(&mut self) -> io::Result<usize> {
+        self.make_room();
+        let now = self.context.seconds();
+        let awaited = match self.input.is_empty() {
+            true => Awaited::Request { until: now.saturating_add(self.context.options.idle_timeout_seconds) },
+            false => Awaited::Progress { until: *self.head_deadline.get_or_insert(now + PROGRESS_SECONDS_MAX) },
+        };
+        self.await_from_peer(awaited);
+        let buffer = std::mem::take(&mut self.input);
+        let start = buffer.len();
+        let (result, slice) = self.stream.read(buffer.slice(start..)).await;
+        self.input = slice.into_inner();
+        self.await_from_peer(Awaited::Nothing);
+        result
+    }
+
+    /// Makes space behind the input: by forgetting what has been dealt with, then by taking a large buffer. An empty
+    /// input is in a small buffer afterwards.
+    fn make_room(&mut self) {
+        if self.consumed == self.input.len() {
+            self.input.clear();
+            if self.input.capacity() >= INPUT_BYTES_LARGE {
+                let mut buffers = self.context.buffers.borrow_mut();
+                let small = buffers.lend_input();
+                buffers.take_back_input(std::mem::replace(&mut self.input, small));
+            }
+        } else if self.consumed > 0 {
+            self.input.copy_within(self.consumed.., 0);
+            self.input.truncate(self.input.len() - self.consumed);
+        }
+        self.consumed = 0;
+        if self.input.len() == self.input.capacity() {
+            self.context.buffers.borrow_mut().enlarge_input(&mut self.input);
+        }
+    }
+
+    fn await_from_peer(&self, awaited: Awaited) {
+        self.context.reaper.borrow_mut().set(self.watch, awaited);
+    }
+
+    /// Receives the body and answers. `Some`: this was the connection's last request.
+    async fn serve_request(&mut self, envelope: Envelope) -> io::Result<Option<Ending>> {
+        let mut memory = self.context.buffers.borrow_mut().lend_memory();
+        let received = if envelope.is_too_large() {
+            Err(BodyError::TooLarge)
+        } else if self.take_whole_body(envelope.framing, &mut memory.body) {
+            Ok(())
+        } else {
+            Box::pin(self.receive_body(&envelope, &mut memory.body)).await
+        };
+        let keep_alive = match received {
+            Ok(()) => self.answer(&envelope, memory).await?,
+            Err(error) => {
+                self.context.buffers.borrow_mut().take_back_memory(memory);
+                return self.refuse_body(&envelope, &error).map(Some);
+            }
+        };
+        self.context.release_body_bytes(std::mem::take(&mut self.reserved_bytes));
+        Ok(if keep_alive { None } else { Some(Ending::Linger) })
+    }
+
+    /// The usual case: the body came with the head.
+    fn take_whole_body(&mut self, framing: Framing, body: &mut Vec<u8>) -> bool {
+        let unread = &self.input[self.consumed..];
+        let length = match framing {
+            Framing::None => 0,
+            Framing::Length(length) if length <= unread.len() as u64 => length as usize,
+            Framing::Length(_) | Framing::Chunked => return false,
+        };
+        body.extend_from_slice(&unread[..length]);
+        self.consumed += length;
+        true
+    }
+
+    async fn receive_body(&mut self, envelope: &Envelope, body: &mut Vec<u8>) -> Result<(), BodyError> {
+        if envelope.expects_continue && self.unread().is_empty() {
+            self.lend_output();
+            self.output.extend_from_slice(response::CONTINUE);
+        }
+        // Nothing may wait in the output while the peer is waited for.
+        self.flush().await?;
+        match envelope.framing {
+            Framing::None => Ok(()),
+            // `is_too_large` has been asked, so the length fits.
+            Framing::Length(length) => self.receive_counted(length as usize, body).await,
+            Framing::Chunked => self.receive_chunked(body).await,
+        }
+    }
+
+    /// Reads exactly `length` bytes, directly into `body`: what follows stays in the socket.
+    async fn receive_counted(&mut self, length: usize, body: &mut Vec<u8>) -> Result<(), BodyError> {
+        self.reserve_body_bytes(length)?;
+        body.extend_from_slice(&self.input[self.consumed..]);
+        self.consumed = self.input.len();
+        let begun = self.context.seconds();
+        while body.len() < length {
+            // Memory grows with what arrives, not with what is announced.
+            let room = body.len().max(BODY_BYTES_KEPT_MAX / 2).min(length - body.len());
+            body.reserve(room);
+            self.await_from_peer(self.body_deadline(begun, body.len()));
+            let buffer = std::mem::take(body);
+            let (start, end) = (buffer.len(), length.min(buffer.capacity()));
+            let (result, slice) = self.stream.read(buffer.slice(start..end)).await;
+            *body = slice.into_inner();
+            if result? == 0 {
+                return Err(BodyError::Disconnected);
+            }
+        }
+        self.await_from_peer(Awaited::Nothing);
+        Ok(())
+    }
+
+    async fn receive_chunked(&mut self, body: &mut Vec<u8>) -> Result<(), BodyError> {
+        let mut decoder = ChunkedDecoder::default();
+        let begun = self.context.seconds();
+        loop {
+            let progress = decoder.decode(&self.input[self.consumed..], body, BODY_BYTES_MAX);
+            let progress = progress.map_err(|error| match error {
+                ChunkedError::TooLarge => BodyError::TooLarge,
+                ChunkedError::Malformed => BodyError::Malformed,
+            })?;
+            self.consumed += progress.consumed;
+            if progress.done {
+                return Ok(());
+            }
+            if body.len() > BODY_BYTES_KEPT_MAX {
+                self.reserve_body_bytes(body.len())?;
+            }
+            if self.input.capacity() < INPUT_BYTES_LARGE {
+                self.context.buffers.borrow_mut().enlarge_input(&mut self.input);
+            }
+            // All input is consumed: an unfinished body takes every byte.
+            self.input.clear();
+            self.consumed = 0;
+            self.await_from_peer(self.body_deadline(begun, body.len()));
+            let buffer = std::mem::take(&mut self.input);
+            let (result, buffer) = self.stream.read(buffer).await;
+            self.input = buffer;
+            self.await_from_peer(Awaited::Nothing);
+            if result? == 0 {
+                return Err(BodyError::Disconnected);
+            }
+        }
+    }
+
+    /// The peer must make progress, and keep up the minimal rate counted from the start.
+    fn body_deadline(&self, begun: u32, received_bytes: usize) -> Awaited {
+        // At most 256 seconds for the largest body.
+        let earned = (received_bytes / BODY_BYTES_PER_SECOND_MIN) as u32;
+        let by_rate = begun + PROGRESS_SECONDS_MAX + earned;
+        Awaited::Progress { until: by_rate.min(self.context.seconds() + PROGRESS_SECONDS_MAX) }
+    }
+
+    /// Large bodies are counted against a budget of the loop. `total_bytes` is what this one needs in all.
+    fn reserve_body_bytes(&mut self, total_bytes: usize) -> Result<(), BodyError> {
+        if total_bytes > self.reserved_bytes && total_bytes > BODY_BYTES_KEPT_MAX {
+            if !self.context.reserve_body_bytes(total_bytes - self.reserved_bytes) {
+                return Err(BodyError::NoRoom);
+            }
+            self.reserved_bytes = total_bytes;
+        }
+        Ok(())
+    }
+
+    fn refuse_body(&mut self, envelope: &Envelope, error: &BodyError) -> io::Result<Ending> {
+        match error {
+            BodyError::Disconnected => return Ok(Ending::Close),
+            BodyError::Malformed => self.write_bad_request(),
+            BodyError::TooLarge => {
+                let (date, request_id) = (self.context.date(), self.context.next_request_id());
+                self.lend_output();
+                response::write_too_large(&date, request_id, &mut self.output);
+            }
+            BodyError::NoRoom => {
+                let mut response = self.context.buffers.borrow_mut().lend_response();
+                door::unavailable(&mut response);
+                self.write_response(envelope, response, None, false);
+            }
+        }
+        Ok(Ending::Linger)
+    }
+
+    /// Answers a complete request, and tells whether the connection goes on.
+    async fn answer(&mut self, envelope: &Envelope, memory: Box<RequestMemory>) -> io::Result<bool> {
+        let log = self.context.options.verbose.then(|| RequestLog::begin(envelope, &memory.body));
+        let mut response = self.context.buffers.borrow_mut().lend_response();
+        let (memory, broken) = match envelope.coding {
+            Some(coding) if !memory.body.is_empty() => Box::pin(self.unpack(coding, memory)).await,
+            Some(_) => (memory, true),
+            None => (memory, false),
+        };
+        let settled = match broken {
+            true => {
+                door::internal_error(&mut response);
+                Settled::Answered
+            }
+            false => envelope.settle(&memory.body, &self.context.options.region, &mut response),
+        };
+        let mut answer = match settled {
+            Settled::Answered => Answer { memory: Some(memory), response, packed: None, faulty: false },
+            Settled::Execute(operation) => self.execute(operation, memory, response, envelope.accepts).await,
+        };
+        if let (Some(coding), None) = (envelope.accepts, answer.packed)
+            && answer.response.body.len() >= COMPRESSED_BODY_BYTES_MIN
+        {
+            answer = Box::pin(self.pack(coding, answer)).await;
+        }
+        if let Some(memory) = answer.memory {
+            self.context.buffers.borrow_mut().take_back_memory(memory);
+        }
+        if let Some(log) = log {
+            log.end(answer.response.status);
+        }
+        let keep_alive = envelope.keep_alive && !answer.faulty && !self.context.is_stopping();
+        if answer.response.body.len() >= FLUSH_BYTES {
+            Box::pin(self.send_large(envelope, answer.response, answer.packed, keep_alive)).await?;
+        } else {
+            self.write_response(envelope, answer.response, answer.packed, keep_alive);
+        }
+        Ok(keep_alive)
+    }
+
+    /// Runs an operation: on this thread if memory can answer, else wherever it must wait.
+    async fn execute(
+        &mut self,
+        operation: &'static Operation,
+        memory: Box<RequestMemory>,
+        mut response: Response,
+        accepts: Option<Coding>,
+    ) -> Answer {
+        if memory.body.len() > INLINE_BODY_BYTES_MAX {
+            return Box::pin(self.execute_on_pool(operation, memory, response, accepts)).await;
+        }
+        let step = self.context.with_worker(|worker| worker.execute(operation, memory, Place::Loop, &mut response));
+        match step {
+            None => Answer::fault(response),
+            Some(Step::Respond(memory)) => Answer { memory: Some(memory), response, packed: None, faulty: false },
+            Some(Step::Block(memory)) => Box::pin(self.execute_on_pool(operation, memory, response, accepts)).await,
+            Some(Step::Commit(write)) => {
+                let token = self.context.waiters.borrow_mut().register();
+                match self.context.submit(write, token) {
+                    Ok(()) => self.outcome(token, response).await,
+                    Err((write, error)) => {
+                        self.context.waiters.borrow_mut().cancel(token);
+                        crate::operation::refuse(&error, &mut response);
+                        Answer { memory: Some(write.into_memory()), response, packed: None, faulty: false }
+                    }
+                }
+            }
+        }
+    }
+
+    async fn execute_on_pool(
+        &mut self,
+        operation: &'static Operation,
+        memory: Box<RequestMemory>,
+        response: Response,
+        accepts: Option<Coding>,
+    ) -> Answer {
+        let token = self.context.waiters.borrow_mut().register();
+        let work = Work::Execute { operation, memory, response, accepts };
+        match self.submit_to_pool(token, work) {
+            Ok(()) => {
+                let response = self.context.buffers.borrow_mut().lend_response();
+                self.outcome(token, response).await
+            }
+            Err(work) => Answer::no_room(work),
+        }
+    }
+
+    /// Waits for what the committer or the pool makes of a request. A write that found its old items cold goes to the
+    /// pool, which submits it again.
+    async fn outcome(&mut self, token: u64, mut response: Response) -> Answer {
+        let mut token = token;
+        loop {
+            match self.context.message(token).await {
+                Message::Committed { write, outcome: Outcome::Cold } => {
+                    token = self.context.waiters.borrow_mut().register();
+                    let job = Work::Warm { write, response };
+                    match self.submit_to_pool(token, job) {
+                        Ok(()) => response = self.context.buffers.borrow_mut().lend_response(),
+                        Err(work) => return Answer::no_room(work),
+                    }
+                }
+                Message::Committed { write, outcome } => {
+                    let finished = self.context.with_worker(|worker| worker.finish(write, outcome, &mut response));
+                    return match finished {
+                        Some(memory) => Answer { memory: Some(memory), response, packed: None, faulty: false },
+                        None => Answer::fault(response),
+                    };
+                }
+                Message::Answered { memory, response: answered, packed } => {
+                    self.context.buffers.borrow_mut().take_back_response(response);
+                    // Memory is lost only when the operation panicked.
+                    let faulty = memory.is_none();
+                    return Answer { memory, response: answered, packed, faulty };
+                }
+                Message::Unpacked { .. } => unreachable!("nothing was to be unpacked"),
+            }
+        }
+    }
+
+    /// Queues work under a registered token. A full pool gives it back and frees the token.
+    fn submit_to_pool(&self, token: u64, work: Work) -> Result<(), Work> {
+        let job = Job { token, mailbox: Arc::clone(&self.context.mailbox), work };
+        self.context.pool.submit(job).map_err(|job| {
+            self.context.waiters.borrow_mut().cancel(token);
+            job.work
+        })
+    }
+
+    /// Unpacks a request body on the pool: a few KB can become 16 MiB. True: it is broken, or too large.
+    async fn unpack(&mut self, coding: Coding, memory: Box<RequestMemory>) -> (Box<RequestMemory>, bool) {
+        let token = self.context.waiters.borrow_mut().register();
+        match self.submit_to_pool(token, Work::Unpack { coding, memory }) {
+            Err(Work::Unpack { memory, .. }) => (memory, true),
+            Err(_) => unreachable!("the pool gives back what it was given"),
+            Ok(()) => match self.context.message(token).await {
+                Message::Unpacked { memory, result } => (memory, result.is_err()),
+                // The unpacking itself panicked.
+                _ => (self.context.buffers.borrow_mut().lend_memory(), true),
+            },
+        }
+    }
+
+    /// Packs an answer on the pool: it costs ten times what the request did. A full pool leaves the answer plain.
+    async fn pack(&mut self, coding: Coding, answer: Answer) -> Answer {
+        let token = self.context.waiters.borrow_mut().register();
+        let Answer { memory, response, faulty, .. } = answer;
+        match self.submit_to_pool(token, Work::Pack { coding, memory, response }) {
+            Err(Work::Pack { memory, response, .. }) => Answer { memory, response, packed: None, faulty },
+            Err(_) => unreachable!("the pool gives back what it was given"),
+            Ok(()) => match self.context.message(token).await {
+                Message::Answered { memory, response, packed } => Answer { memory, response, packed, faulty },
+                _ => unreachable!("packing is answered with an answer"),
+            },
+        }
+    }
+
+    fn lend_output(&mut self) {
+        if self.output.capacity() == 0 {
+            self.output = self.context.buffers.borrow_mut().lend_output();
+        }
+    }
+
+    /// Appends an answer to the output and gives its buffer back.
+    fn write_response(&mut self, envelope: &Envelope, response: Response, packed: Option<Coding>, keep_alive: bool) {
+        let with_body = self.write_response_head(envelope, &response, packed, keep_alive);
+        if with_body {
+            self.output.extend_from_slice(&response.body);
+        }
+        self.context.buffers.borrow_mut().take_back_response(response);
+    }
+
+    /// Sends a large answer from the buffer in which it was encoded.
+    async fn send_large(
+        &mut self,
+        envelope: &Envelope,
+        mut response: Response,
+        packed: Option<Coding>,
+        keep_alive: bool,
+    ) -> io::Result<()> {
+        let with_body = self.write_response_head(envelope, &response, packed, keep_alive);
+        self.flush().await?;
+        if with_body {
+            let body = std::mem::take(&mut response.body);
+            response.body = self.write_all(body, 0).await?;
+        }
+        self.context.buffers.borrow_mut().take_back_response(response);
+        Ok(())
+    }
+
+    /// Whether the body is to follow.
+    fn write_response_head(
+        &mut self,
+        envelope: &Envelope,
+        response: &Response,
+        packed: Option<Coding>,
+        keep_alive: bool,
+    ) -> bool {
+        self.lend_output();
+        let manner = envelope.manner(response.status);
+        let head = ResponseHead {
+            status: response.status,
+            content_type: manner.content_type,
+            content_length: response.body.len(),
+            crc32: crc32fast::hash(&response.body),
+            coding: packed,
+            keep_alive,
+            cors: envelope.cors,
+            request_id: self.context.next_request_id(),
+            date: &self.context.date(),
+            extra_lines: manner.extra_lines,
+        };
+        head.write(&mut self.output);
+        manner.with_body
+    }
+
+    /// The answer to what is not HTTP: status 400 without a body.
+    fn write_bad_request(&mut self) {
+        self.lend_output();
+        let head = ResponseHead {
+            status: 400,
+            content_type: None,
+            content_length: 0,
+            crc32: 0,
+            coding: None,
+            keep_alive: false,
+            cors: false,
+            request_id: self.context.next_request_id(),
+            date: &self.context.date(),
+            extra_lines: b"",
+        };
+        head.write(&mut self.output);
+    }
+
+    /// Writes the output. Afterwards it is back with the loop.
+    async fn flush(&mut self) -> io::Result<()> {
+        if self.output.is_empty() {
+            return Ok(());
+        }
+        let output = std::mem::take(&mut self.output);
+        // Nearly always the socket takes everything at once, and the ring need not be troubled.
+        let sent = match sys::send_now(self.stream.as_raw_fd(), &output) {
+            Ok(sent) => sent,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+            Err(error) => return Err(error),
+        };
+        let output = match sent == output.len() {
+            true => output,
+            false => Box::pin(self.write_all(output, sent)).await?,
+        };
+        self.context.buffers.borrow_mut().take_back_output(output);
+        Ok(())
+    }
+
+    /// Writes `buffer` from `written` on; each piece that the peer takes extends its time.
+    async fn write_all(&self, mut buffer: Vec<u8>, mut written: usize) -> io::Result<Vec<u8>> {
+        while written < buffer.len() {
+            self.await_from_peer(Awaited::Progress { until: self.context.seconds() + PROGRESS_SECONDS_MAX });
+            let (result, slice) = self.stream.write(buffer.slice(written..)).submit().await;
+            buffer = slice.into_inner();
+            match result? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                count => written += count,
+            }
+        }
+        self.await_from_peer(Awaited::Nothing);
+        Ok(buffer)
+    }
+
+    /// Sends the end of the connection and drops what still comes, for a while.
+    async fn linger(&mut self) {
+        sys::shutdown_socket(self.stream.as_raw_fd(), Shutdown::Write);
+        self.await_from_peer(Awaited::Progress { until: self.context.seconds() + LINGER_SECONDS_MAX });
+        let mut dropped_bytes = 0;
+        let mut buffer = std::mem::take(&mut self.input);
+        while dropped_bytes < LINGER_BYTES_MAX {
+            buffer.clear();
+            let (result, returned) = self.stream.read(buffer).await;
+            buffer = returned;
+            match result {
+                Ok(count) if count > 0 => dropped_bytes += count,
+                _ => break,
+            }
+        }
+        self.input = buffer;
+    }
+}
+
+/// Tells a client that there are too many connections. The caller has not counted this one.
+pub async fn turn_away(stream: TcpStream, context: Rc<LoopContext>) {
+    let fd = stream.as_raw_fd();
+    let mut response = Response::default();
+    door::unavailable(&mut response);
+    let mut answer = Vec::new();
+    let head = ResponseHead {
+        status: response.status,
+        content_type: Some(ContentType::default()),
+        content_length: response.body.len(),
+        crc32: crc32fast::hash(&response.body),
+        coding: None,
+        keep_alive: false,
+        cors: false,
+        request_id: context.next_request_id(),
+        date: &context.date(),
+        extra_lines: b"",
+    };
+    head.write(&mut answer);
+    answer.extend_from_slice(&response.body);
+    // A fresh socket takes this at once; if not, the peer is not interested.
+    if sys::send_now(fd, &answer).is_err() {
+        return;
+    }
+    sys::shutdown_socket(fd, Shutdown::Write);
+    let watch = context.reaper.borrow_mut().enter(fd);
+    let until = context.seconds() + LINGER_SECONDS_MAX;
+    context.reaper.borrow_mut().set(watch, Awaited::Progress { until });
+    // One read for the request that the client has sent meanwhile, so that it gets to see the answer.
+    let _ = stream.read(answer).await;
+    context.reaper.borrow_mut().leave(watch);
+}
+
+/// An answer before its head is written.
+struct Answer {
+    memory: Option<Box<RequestMemory>>,
+    response: Response,
+    /// The coding in which the body already is.
+    packed: Option<Coding>,
+    /// The operation panicked: its connection is closed after the answer.
+    faulty: bool,
+}
+
+impl Answer {
+    fn fault(mut response: Response) -> Answer {
+        door::internal_error(&mut response);
+        Answer { memory: None, response, packed: None, faulty: true }
+    }
+
+    /// The answer to work that found the pool full.
+    fn no_room(work: Work) -> Answer {
+        let (memory, mut response) = match work {
+            Work::Execute { memory, response, .. } => (Some(memory), response),
+            Work::Warm { write, response } => (Some(write.into_memory()), response),
+            Work::Pack { memory, response, .. } => (memory, response),
+            Work::Unpack { memory, .. } => (Some(memory), Response::default()),
+        };
+        door::unavailable(&mut response);
+        Answer { memory, response, packed: None, faulty: false }
+    }
+}
+
+/// The line that `--verbose` prints for each request.
+struct RequestLog {
+    operation: &'static str,
+    table: String,
+    begun: Instant,
+}
+
+impl RequestLog {
+    fn begin(envelope: &Envelope, body: &[u8]) -> RequestLog {
+        RequestLog { operation: envelope.operation_name(), table: table_name(body), begun: Instant::now() }
+    }
+
+    fn end(self, status: u16) {
+        let micros = self.begun.elapsed().as_micros();
+        tracing::info!(operation = self.operation, table = %self.table, status, micros, "request");
+    }
+}
+
+/// The first `"TableName":"…"` of a body, as far as one can tell without decoding it; `-` when there is none.
+fn table_name(body: &[u8]) -> String {
+    let found = memchr::memmem::find(body, b"\"TableName\"").and_then(|at| {
+        let mut parts = body[at + b"\"TableName\"".len()..].split(|&byte| byte == b'"');
+        (parts.next()?.trim_ascii() == b":").then(|| parts.next())?
+    });
+    found.map_or_else(|| "-".to_owned(), |name| String::from_utf8_lossy(name).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn table_names_for_the_log() {
+        let check = |body: &str, name: &str| assert_eq!(table_name(body.as_bytes()), name, "{body}");
+        check(r#"{"TableName":"Music","Key":{}}"#, "Music");
+        check(r#"{"Key":{}, "TableName" : "Music"}"#, "Music");
+        check(r#"{"TableName":5}"#, "-");
+        check(r#"{"RequestItems":{}}"#, "-");
+        check(r#"{"TableName":""#, "");
+        check("", "-");
+    }
+}

@@ -1,0 +1,59 @@
+//! The few system calls that neither std, socket2 nor tokio-uring wraps.
+#![expect(unsafe_code, reason = "libc calls")]
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+
+/// A blocking eventfd: the ring's read of it waits until something was written.
+pub fn eventfd() -> io::Result<File> {
+    // SAFETY: takes no pointer.
+    let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just made this descriptor for us; nobody else owns it.
+    let owned = unsafe { OwnedFd::from_raw_fd(fd) };
+    Ok(File::from(owned))
+}
+
+/// Ends the reading half, or both halves, of a socket that its owner has handed to the ring: a read that is pending in
+/// the kernel then completes. What had arrived before is still delivered.
+pub fn shutdown_socket(fd: RawFd, how: std::net::Shutdown) {
+    let how = match how {
+        std::net::Shutdown::Read => libc::SHUT_RD,
+        std::net::Shutdown::Write => libc::SHUT_WR,
+        std::net::Shutdown::Both => libc::SHUT_RDWR,
+    };
+    // SAFETY: takes no pointer. The callers pass descriptors of connections and listeners of their own loop, which
+    // closes them on this same thread, so the number cannot have been given to another file meanwhile.
+    let result = unsafe { libc::shutdown(fd, how) };
+    if result < 0 {
+        // ENOTCONN: the peer was faster.
+        tracing::trace!(fd, error = %io::Error::last_os_error(), "shutdown");
+    }
+}
+
+/// Sends what the socket takes at once, without waiting. `WouldBlock` when it takes nothing.
+pub fn send_now(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
+    // SAFETY: the pointer and the length are those of a slice that outlives the call, which only reads it.
+    let sent = unsafe { libc::send(fd, bytes.as_ptr().cast(), bytes.len(), libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) };
+    // A negative result is an error, any other fits a usize.
+    usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+}
+
+/// Raises the soft limit of open files to the hard one and returns it. Each connection takes one descriptor, and the
+/// usual soft limit is 1024.
+pub fn raise_open_files_limit() -> io::Result<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` outlives the call, which writes it.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    limit.rlim_cur = limit.rlim_max;
+    // SAFETY: `limit` outlives the call, which reads it.
+    if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(limit.rlim_cur)
+}
