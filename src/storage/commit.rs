@@ -27,7 +27,7 @@ use rocksdb::WriteBatch;
 use super::catalog::{Catalog, Table};
 use super::engine::Engine;
 use super::error::Error;
-use super::index::{IndexChange, index_changes};
+use super::index::{IndexChange, index_changes, primary_key};
 use super::layout::{self, CounterRecord, MetadataKey};
 use super::mutation::{Decision, Mutation, Outcome, Target, Wake};
 use super::queue::{Queue, Work};
@@ -292,6 +292,7 @@ impl<'b> Batch<'b> {
             let Target { table, row_key } = mutation.target(index);
             let Some(table) = self.catalog.current(table) else { continue };
             debug_assert!(plan.iter().all(|other: &Planned<'_>| other.row_key != row_key), "targets are distinct");
+            debug_assert!(new.is_none_or(|item| has_row_key(item, table, row_key)), "an item keeps its key");
             let index_changes = index_changes(table, *old, new, scratch)?;
             plan.push(Planned { table, row_key, old: *old, new, index_changes });
         }
@@ -371,6 +372,15 @@ fn decide<'s>(
         decisions
     }))
     .map_err(|_| Error::engine("a decision panicked"))
+}
+
+/// Whether an item belongs to the row that it is put to.
+fn has_row_key(item: EncodedItem<'_>, table: &Table, row_key: &[u8]) -> bool {
+    let arena = Bump::new();
+    primary_key(table, item, &arena).is_ok_and(|primary| {
+        let (partition, sort) = primary.split_at(1);
+        table.space().row_key(partition, sort, &[], &arena) == row_key
+    })
 }
 
 fn stage_index_row(rows: &mut WriteBatch, change: &IndexChange<'_>) {

@@ -36,8 +36,15 @@ const LOG_FILE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// The manifest is rewritten at this size; it is read at every start.
 const MANIFEST_BYTES_MAX: usize = 16 * 1024 * 1024;
 
+/// Log files that are kept to be written over: an overwrite needs no new blocks and no new file size on each sync, which makes a
+/// sync 143 instead of 325 us (ext4, virtio disk, 20 KB) and synced puts 10 to 30 % quicker.
+const RECYCLED_LOG_COUNT: usize = 2;
+
 /// Table files are written back as they grow, so that the sync at their end has little left to do.
 const FLUSH_BACK_BYTES: u64 = 1024 * 1024;
+
+/// Key and value of a metadata record.
+pub(super) type MetadataRecord = (Box<[u8]>, Box<[u8]>);
 
 /// The open database.
 pub(super) struct Engine {
@@ -144,7 +151,7 @@ impl Engine {
     }
 
     /// All metadata records of a kind, by key.
-    pub fn metadata_of_kind(&self, kind: u8) -> Result<Vec<(Box<[u8]>, Box<[u8]>)>, Error> {
+    pub fn metadata_of_kind(&self, kind: u8) -> Result<Vec<MetadataRecord>, Error> {
         let (lower, upper) = MetadataKey::range(kind);
         let mut options = ReadOptions::default();
         options.set_iterate_lower_bound(lower);
@@ -215,6 +222,7 @@ fn database_options(options: &StoreOptions, block_cache: &Cache) -> Options {
     database.set_memtable_whole_key_filtering(true);
     // The log holds what is in memtables only, so it is bounded by them; this is for the case that a flush lags behind.
     database.set_max_total_wal_size((MEMTABLE_COUNT_MAX as u64 + 1) * options.memtable_bytes as u64);
+    database.set_recycle_log_file_num(RECYCLED_LOG_COUNT);
     // Level 1 holds what four memtables hold when they are flushed.
     database.set_max_bytes_for_level_base(4 * options.memtable_bytes as u64);
 
