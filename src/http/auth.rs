@@ -11,6 +11,7 @@
 //! those of DynamoDB.
 
 use super::request::Head;
+use memchr::{memchr_iter, memchr2_iter};
 use std::borrow::Cow;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
@@ -54,14 +55,14 @@ impl AuthError {
     }
 }
 
-/// The parts that both forms have.
+/// The parts that both forms have. An empty part counts as missing.
 #[derive(Default)]
 struct Parts<'a> {
-    algorithm: Cow<'a, str>,
-    credential: Cow<'a, str>,
-    signed_headers: Cow<'a, str>,
-    signature: Cow<'a, str>,
-    date: Cow<'a, str>,
+    algorithm: Cow<'a, [u8]>,
+    credential: Cow<'a, [u8]>,
+    signed_headers: Cow<'a, [u8]>,
+    signature: Cow<'a, [u8]>,
+    date: Cow<'a, [u8]>,
 }
 
 /// Checks the form. Allocates only when it fails or when the signature is in the query.
@@ -82,20 +83,21 @@ pub fn check(head: &Head<'_>) -> Result<(), AuthError> {
 }
 
 fn header_parts<'a>(head: &Head<'a>, header: &'a [u8]) -> Result<Parts<'a>, AuthError> {
-    let Ok(text) = std::str::from_utf8(header) else {
-        let text = String::from_utf8_lossy(header);
-        return Err(AuthError::incomplete(format!("Authorization header is not UTF-8. Authorization={text}")));
-    };
-    let mut parts = Parts { date: as_text(head.amz_date.or(head.date)), ..Parts::default() };
-    let mut words = text.split([',', ' ']).filter(|word| !word.is_empty());
-    parts.algorithm = words.next().unwrap_or_default().into();
-    for word in words {
-        match word.split_once('=') {
-            Some(("Credential", value)) => parts.credential = value.into(),
-            Some(("SignedHeaders", value)) => parts.signed_headers = value.into(),
-            Some(("Signature", value)) => parts.signature = value.into(),
-            _ => {}
+    let mut parts = Parts { date: head.amz_date.or(head.date).unwrap_or_default().into(), ..Parts::default() };
+    let mut word_start = 0;
+    let ends = memchr2_iter(b',', b' ', header).chain([header.len()]);
+    for end in ends {
+        let word = &header[word_start..end];
+        if word_start == 0 {
+            parts.algorithm = word.into();
+        } else if let Some(value) = word.strip_prefix(b"Credential=") {
+            parts.credential = value.into();
+        } else if let Some(value) = word.strip_prefix(b"SignedHeaders=") {
+            parts.signed_headers = value.into();
+        } else if let Some(value) = word.strip_prefix(b"Signature=") {
+            parts.signature = value.into();
         }
+        word_start = end + 1;
     }
     let missing = [
         (&parts.credential, "Authorization header requires 'Credential' parameter. "),
@@ -105,7 +107,7 @@ fn header_parts<'a>(head: &Head<'a>, header: &'a [u8]) -> Result<Parts<'a>, Auth
     ];
     match missing_texts(&missing) {
         None => Ok(parts),
-        Some(texts) => Err(AuthError::incomplete(format!("{texts}Authorization={text}"))),
+        Some(texts) => Err(AuthError::incomplete(format!("{texts}Authorization={}", as_text(header)))),
     }
 }
 
@@ -135,64 +137,62 @@ fn query_parts(query: &str) -> Result<Parts<'_>, AuthError> {
     }
 }
 
-fn missing_texts(parts: &[(&Cow<'_, str>, &str)]) -> Option<String> {
+fn missing_texts(parts: &[(&Cow<'_, [u8]>, &str)]) -> Option<String> {
     // The usual request lacks nothing and pays for no String.
-    parts
-        .iter()
-        .any(|(value, _)| value.is_empty())
-        .then(|| parts.iter().filter(|(value, _)| value.is_empty()).map(|&(_, text)| text).collect())
+    let is_missing = |(value, _): &&(&Cow<'_, [u8]>, &str)| value.is_empty();
+    parts.iter().any(|part| is_missing(&part)).then(|| parts.iter().filter(is_missing).map(|&(_, text)| text).collect())
 }
 
 fn check_parts(parts: &Parts<'_>) -> Result<(), AuthError> {
     if !is_basic_date(&parts.date) {
         return Err(AuthError::incomplete(format!(
             "Date must be in ISO-8601 'basic format'. Got '{}'. See http://en.wikipedia.org/wiki/ISO_8601",
-            parts.date
+            as_text(&parts.date)
         )));
     }
-    if !parts.signed_headers.split(';').any(|name| name.eq_ignore_ascii_case("host") || name == ":authority") {
+    let mut signed_names = parts.signed_headers.split(|&byte| byte == b';');
+    if !signed_names.any(|name| name.eq_ignore_ascii_case(b"host") || name == b":authority") {
         return Err(AuthError {
             kind: AuthErrorKind::InvalidSignature,
             message: "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.".into(),
         });
     }
-    if parts.algorithm != ALGORITHM {
+    if *parts.algorithm != *ALGORITHM.as_bytes() {
         return Err(AuthError::incomplete(format!(
             "Unsupported AWS 'algorithm': '{}' (only {ALGORITHM} for now). ",
-            parts.algorithm
+            as_text(&parts.algorithm)
         )));
     }
-    if parts.credential.split('/').count() != 5 {
+    if memchr_iter(b'/', &parts.credential).count() != 4 {
         return Err(AuthError::incomplete(format!(
             "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '{}'",
-            parts.credential
+            as_text(&parts.credential)
         )));
     }
     Ok(())
 }
 
 /// `20260102T030405Z`
-fn is_basic_date(date: &str) -> bool {
-    let bytes = date.as_bytes();
-    bytes.len() == 16
-        && bytes[8] == b'T'
-        && bytes[15] == b'Z'
-        && bytes[..8].iter().chain(&bytes[9..15]).all(u8::is_ascii_digit)
+fn is_basic_date(date: &[u8]) -> bool {
+    date.len() == 16
+        && date[8] == b'T'
+        && date[15] == b'Z'
+        && date[..8].iter().chain(&date[9..15]).all(u8::is_ascii_digit)
 }
 
-fn as_text(value: Option<&[u8]>) -> Cow<'_, str> {
-    value.map_or(Cow::Borrowed(""), String::from_utf8_lossy)
+fn as_text(value: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(value)
 }
 
 fn query_parameters(query: &str) -> impl Iterator<Item = (&str, &str)> {
     query.split('&').map(|parameter| parameter.split_once('=').unwrap_or((parameter, "")))
 }
 
-fn percent_decoded(text: &str) -> Cow<'_, str> {
-    if !text.contains('%') {
-        return text.into();
-    }
+fn percent_decoded(text: &str) -> Cow<'_, [u8]> {
     let bytes = text.as_bytes();
+    if !bytes.contains(&b'%') {
+        return bytes.into();
+    }
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while at < bytes.len() {
@@ -211,7 +211,7 @@ fn percent_decoded(text: &str) -> Cow<'_, str> {
             }
         }
     }
-    String::from_utf8_lossy(&decoded).into_owned().into()
+    decoded.into()
 }
 
 fn hex_digit(byte: u8) -> Option<u8> {

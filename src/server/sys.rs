@@ -34,14 +34,6 @@ pub fn shutdown_socket(fd: RawFd, how: std::net::Shutdown) {
     }
 }
 
-/// Sends what the socket takes at once, without waiting. `WouldBlock` when it takes nothing.
-pub fn send_now(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
-    // SAFETY: the pointer and the length are those of a slice that outlives the call, which only reads it.
-    let sent = unsafe { libc::send(fd, bytes.as_ptr().cast(), bytes.len(), libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) };
-    // A negative result is an error, any other fits a usize.
-    usize::try_from(sent).map_err(|_| io::Error::last_os_error())
-}
-
 /// Raises the soft limit of open files to the hard one and returns it. Each connection takes one descriptor, and the
 /// usual soft limit is 1024.
 pub fn raise_open_files_limit() -> io::Result<u64> {
