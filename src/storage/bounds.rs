@@ -16,7 +16,7 @@
 use bumpalo::{Bump, collections::Vec as BumpVec};
 
 use super::key::{KeyValue, Space};
-use super::layout::SPACE_BYTES;
+use super::layout::{HASH_BYTES, SPACE_BYTES};
 
 /// Which way a scan goes: `Backward` is ScanIndexForward=false.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +67,12 @@ impl<'a> Bounds<'a> {
             }
             Direction::Backward => Bounds { lower: self.lower, upper: self.upper.min(arena.alloc_slice_copy(row_key)) },
         }
+    }
+
+    /// Whether all keys in the range agree in space and partition hash, as those of [`Space::query`] do.
+    pub(super) fn are_in_one_partition(&self) -> bool {
+        let prefix = |bound: &'a [u8]| bound.get(..SPACE_BYTES + HASH_BYTES);
+        prefix(self.lower).is_some_and(|lower| prefix(self.upper) == Some(lower))
     }
 
     fn with_prefix(prefix: &'a [u8], arena: &'a Bump) -> Bounds<'a> {
@@ -245,6 +251,24 @@ mod tests {
         assert!(
             bounds.after(key("b"), Direction::Forward, &arena).after(key("b"), Direction::Backward, &arena).is_empty()
         );
+    }
+
+    #[test]
+    fn only_the_range_of_a_query_is_in_one_partition() {
+        let arena = Bump::new();
+        let negative = KeyValue::N(Number::from_canonical("-99"));
+        for partition in [KeyValue::S("p"), KeyValue::B(&[0xff; 9]), negative] {
+            let bounds = SPACE.query(&[partition], &[], None, &arena);
+            assert!(bounds.are_in_one_partition());
+            assert!(SPACE.query(&[partition], &[], Some(SortCondition::Less(negative)), &arena).are_in_one_partition());
+            let row_key = SPACE.row_key(&[partition], &[negative], &[], &arena);
+            for direction in [Direction::Forward, Direction::Backward] {
+                assert!(bounds.after(row_key, direction, &arena).are_in_one_partition());
+            }
+        }
+        assert!(!SPACE.all(&arena).are_in_one_partition());
+        assert!(!SPACE.segment(3, 8, &arena).are_in_one_partition());
+        assert!(!SPACE.segment(999_999, 1_000_000, &arena).are_in_one_partition());
     }
 
     #[test]

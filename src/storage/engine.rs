@@ -5,11 +5,12 @@ use std::sync::OnceLock;
 use std::thread::available_parallelism;
 
 use rocksdb::{
-    BlockBasedOptions, Cache, DB, DBCompressionType, LogLevel, Options, ReadOptions, WriteBatch, WriteOptions,
+    BlockBasedOptions, Cache, DB, DBCompressionType, LogLevel, Options, ReadOptions, SliceTransform, WriteBatch,
+    WriteOptions,
 };
 
 use super::error::{Error, OpenError};
-use super::layout::{self, FORMAT_VERSION, MetadataKey};
+use super::layout::{self, FORMAT_VERSION, HASH_BYTES, MetadataKey, SPACE_BYTES};
 use super::read::TierOptions;
 use super::store::StoreOptions;
 
@@ -105,7 +106,9 @@ impl Engine {
     }
 
     fn is_empty(&self) -> bool {
-        let mut iterator = self.db.raw_iterator();
+        let mut options = ReadOptions::default();
+        options.set_total_order_seek(true);
+        let mut iterator = self.db.raw_iterator_opt(options);
         iterator.seek_to_first();
         !iterator.valid() && iterator.status().is_ok()
     }
@@ -156,6 +159,7 @@ impl Engine {
         let mut options = ReadOptions::default();
         options.set_iterate_lower_bound(lower);
         options.set_iterate_upper_bound(upper);
+        options.set_total_order_seek(true);
         let records = self.db.iterator_opt(rocksdb::IteratorMode::Start, options);
         Ok(records.collect::<Result<_, _>>()?)
     }
@@ -215,6 +219,8 @@ fn database_options(options: &StoreOptions, block_cache: &Cache) -> Options {
     database.create_if_missing(true);
     database.set_block_based_table_factory(&table_options(block_cache));
     database.set_compression_type(DBCompressionType::Lz4);
+    // A Query looks at no file and no memtable without rows of its partition (see `Engine::scan`).
+    database.set_prefix_extractor(SliceTransform::create_fixed_prefix(SPACE_BYTES + HASH_BYTES));
 
     database.set_write_buffer_size(options.memtable_bytes);
     database.set_max_write_buffer_number(MEMTABLE_COUNT_MAX);

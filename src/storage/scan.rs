@@ -20,6 +20,8 @@ pub struct ScanOptions {
 pub struct Rows<'s> {
     iterator: DBRawIterator<'s>,
     direction: Direction,
+    /// The bound at which the scan begins.
+    start: &'s [u8],
     position: Position,
 }
 
@@ -45,7 +47,7 @@ pub enum Row<'r> {
 }
 
 impl Engine {
-    pub(super) fn scan(&self, bounds: Bounds<'_>, options: ScanOptions) -> Rows<'_> {
+    pub(super) fn scan<'s>(&'s self, bounds: Bounds<'s>, options: ScanOptions) -> Rows<'s> {
         let mut read_options = ReadOptions::default();
         if options.tier == Tier::Memory {
             read_options.set_read_tier(ReadTier::BlockCache);
@@ -54,9 +56,16 @@ impl Engine {
         // RocksDB stops by itself at the bounds, without a look at the block behind them.
         read_options.set_iterate_lower_bound(bounds.lower);
         read_options.set_iterate_upper_bound(bounds.upper);
+        // Within one partition the bloom filters over space and hash rule out most files; beyond it they must not be asked.
+        read_options.set_prefix_same_as_start(bounds.are_in_one_partition());
+        read_options.set_total_order_seek(!bounds.are_in_one_partition());
         // Bounds that exclude each other are no error of the caller, but RocksDB asserts that they do not.
         let position = if bounds.is_empty() { Position::AtEnd } else { Position::BeforeFirst };
-        Rows { iterator: self.db.raw_iterator_opt(read_options), direction: options.direction, position }
+        let start = match options.direction {
+            Direction::Forward => bounds.lower,
+            Direction::Backward => bounds.upper,
+        };
+        Rows { iterator: self.db.raw_iterator_opt(read_options), direction: options.direction, start, position }
     }
 }
 
@@ -64,8 +73,9 @@ impl Rows<'_> {
     /// The next row in the scan's direction.
     pub fn advance(&mut self) -> Result<Row<'_>, Error> {
         match (&self.position, self.direction) {
-            (Position::BeforeFirst, Direction::Forward) => self.iterator.seek_to_first(),
-            (Position::BeforeFirst, Direction::Backward) => self.iterator.seek_to_last(),
+            (Position::BeforeFirst, Direction::Forward) => self.iterator.seek(self.start),
+            // The upper bound itself is excluded by the read options.
+            (Position::BeforeFirst, Direction::Backward) => self.iterator.seek_for_prev(self.start),
             (Position::AtRow, Direction::Forward) => self.iterator.next(),
             (Position::AtRow, Direction::Backward) => self.iterator.prev(),
             (Position::AtEnd, _) => return Ok(Row::End),

@@ -135,7 +135,7 @@ impl Store {
     }
 
     /// Starts an ordered scan. The values are [`crate::model::EncodedItem`]s.
-    pub fn scan(&self, bounds: Bounds<'_>, options: ScanOptions) -> Rows<'_> {
+    pub fn scan<'s>(&'s self, bounds: Bounds<'s>, options: ScanOptions) -> Rows<'s> {
         self.engine.scan(bounds, options)
     }
 
