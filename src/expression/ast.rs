@@ -2,8 +2,8 @@
 //!
 //! A tree here is a handful of flat vectors that refer to each other by 16-bit index, so parsing allocates few times,
 //! dropping never recurses, and a cached tree is compact. Two vectors keep the order of the text, because errors are
-//! reported in it: `elements` (all path elements) and `values` (all value placeholders). `operands` holds the arguments of
-//! functions and lists, always before whatever refers to them.
+//! reported in it: `elements` (all path elements) and `values` (all value placeholders). `operands` holds the arguments
+//! of functions and lists, always before whatever refers to them.
 //!
 //! Blanks, letter case of keywords and superfluous parentheses are not part of a tree, so texts that mean the same have
 //! equal trees.
@@ -91,8 +91,8 @@ pub struct Extent {
 
 /// A condition, filter or key condition as a linear program over one boolean register.
 ///
-/// `a AND NOT (b OR c)` is `Test a, And, Test b, Or, Test c, Not`: `And` and `Or` stand between their sides and jump over
-/// the right one when the left one decides. No stack is needed to run it.
+/// `a AND NOT (b OR c)` is `Test a, And, Test b, Or, Test c, Not`: `And` and `Or` stand between their sides and jump
+/// over the right one when the left one decides. No stack is needed to run it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConditionAst {
     pub kind: ExpressionKind,
@@ -108,7 +108,8 @@ pub enum Step {
     Test(u16),
     /// Inverts the register. Its operand is `start..` up to this step.
     Not { start: u16 },
-    /// If the register is false, goes on at `end`. Its left side begins at `start`, its right side is what lies between.
+    /// If the register is false, goes on at `end`. Its left side begins at `start`, its right side is what lies
+    /// between.
     And { start: u16, end: u16 },
     /// If the register is true, goes on at `end`.
     Or { start: u16, end: u16 },

@@ -1,6 +1,7 @@
 //! Placeholders to names and values, for all kinds of expression.
 //!
-//! Everything that a bound expression refers to lies in the request's arena: it outlives the tree that it was made from.
+//! Everything that a bound expression refers to lies in the request's arena: it outlives the tree that it was made
+//! from.
 
 use std::ops::Range;
 

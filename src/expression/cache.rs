@@ -1,7 +1,7 @@
 //! Parsed expressions by their text.
 //!
-//! Clients send the same few texts over and over, with values beside them. Each worker keeps its own cache, so there is no
-//! lock, and a hit is one hash and one comparison.
+//! Clients send the same few texts over and over, with values beside them. Each worker keeps its own cache, so there is
+//! no lock, and a hit is one hash and one comparison.
 //!
 //! Invariants:
 //! 1. An entry stands in the set of [`WAYS`] slots that its hash selects.

@@ -378,8 +378,8 @@ impl<'a> Clause<'_, 'a> {
             Some(Ordering::Less | Ordering::Equal) => return Ok(()),
         };
         Err(self.binder.invalid(format_args!(
-            "The BETWEEN operator requires {requirement}; lower bound operand: AttributeValue: {}, upper bound operand: \
-             AttributeValue: {}",
+            "The BETWEEN operator requires {requirement}; lower bound operand: AttributeValue: {}, upper bound \
+             operand: AttributeValue: {}",
             describe(lower),
             describe(upper)
         )))

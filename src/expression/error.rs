@@ -1,8 +1,8 @@
 //! What the expression layer refuses, in DynamoDB's words.
 //!
 //! Two families, because DynamoDB words them differently:
-//! - [`ExpressionError`]: the request is wrong whatever the item holds. The text is bare; the operation puts its wording
-//!   around it ([`crate::error::Wording::envelope`]).
+//! - [`ExpressionError`]: the request is wrong whatever the item holds. The text is bare; the operation puts its
+//!   wording around it ([`crate::error::Wording::envelope`]).
 //! - [`UpdateError`]: an update does not fit this item or this table. Its text never gets an envelope.
 
 use std::fmt;

@@ -1,7 +1,7 @@
 //! Key conditions: which partition a Query reads, and which stretch of it.
 //!
-//! A key condition is read and bound as a condition, then narrowed in two stages, because DynamoDB looks the table up in
-//! between:
+//! A key condition is read and bound as a condition, then narrowed in two stages, because DynamoDB looks the table up
+//! in between:
 //!
 //! ```text
 //! ConditionAst -> KeyClauses    only AND; each clause tests one top-level attribute, each attribute once
@@ -258,8 +258,8 @@ impl<'a> KeyClauses<'a> {
         let lacking = names(before.iter().filter(|attribute| self.equal(attribute).is_none()));
         if !lacking.is_empty() {
             return Err(ExpressionError::new(format!(
-                "RANGE key attributes {lacking} must have equality conditions specified in the query because a condition \
-                 is present on key attribute {}",
+                "RANGE key attributes {lacking} must have equality conditions specified in the query because a \
+                 condition is present on key attribute {}",
                 last.name
             )));
         }

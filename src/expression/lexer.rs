@@ -8,8 +8,8 @@
 //! blank       = ' ' | TAB | CR | LF          -- between any two tokens
 //! ```
 //!
-//! A character that begins none of these is a token of its own that no grammar accepts, so the parser reports it like any
-//! other misplaced token.
+//! A character that begins none of these is a token of its own that no grammar accepts, so the parser reports it like
+//! any other misplaced token.
 
 /// Longest expression, in bytes before substitution. It lets positions be 16 bits wide.
 pub const EXPRESSION_BYTES_MAX: usize = 4096;

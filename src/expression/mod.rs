@@ -1,5 +1,5 @@
-//! The expression languages: conditions, filters, key conditions, projections and updates, and the legacy parameters that
-//! mean the same.
+//! The expression languages: conditions, filters, key conditions, projections and updates, and the legacy parameters
+//! that mean the same.
 //!
 //! ```text
 //! text --parse--> tree (ast, kept by a cache) --bind--> bound form (in the request's arena) --> evaluate, apply
@@ -10,8 +10,8 @@
 //! form borrows only the arena and what the request's names and values borrow. Neither binding nor evaluation uses the
 //! heap, and neither recurses deeper than a document nests, whatever the text.
 //!
-//! A request binds its expressions in DynamoDB's order (update, condition; key condition, filter, projection), so that the
-//! first fault found is the one to report, and then asks [`Substitutions::check_used`].
+//! A request binds its expressions in DynamoDB's order (update, condition; key condition, filter, projection), so that
+//! the first fault found is the one to report, and then asks [`Substitutions::check_used`].
 
 /// Parsed expressions.
 pub mod ast;

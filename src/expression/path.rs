@@ -1,8 +1,8 @@
 //! Document paths with their names filled in.
 //!
-//! Paths are ordered by their elements, indexes before names, so that in a sorted list all paths through one parent stand
-//! together and every path stands right before the first one that it contains. Projections and updates walk sorted lists
-//! level by level ([`children`]).
+//! Paths are ordered by their elements, indexes before names, so that in a sorted list all paths through one parent
+//! stand together and every path stands right before the first one that it contains. Projections and updates walk
+//! sorted lists level by level ([`children`]).
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -189,6 +189,7 @@ fn check_pairs<'a, T: Located<'a>>(
 mod tests {
     use super::*;
     use Element::{Index, Name};
+    use proptest::collection::vec;
 
     #[test]
     fn related_paths_are_neighbours_in_order() {
@@ -208,7 +209,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn finds_the_first_related_pair(codes in proptest::collection::vec(proptest::collection::vec(0u32..5, 1..4), 1..9)) {
+        fn finds_the_first_related_pair(codes in vec(vec(0u32..5, 1..4), 1..9)) {
             let arena = Bump::new();
             let paths: Vec<Path> = codes.iter().map(|codes| {
                 let elements = codes.iter().enumerate().map(|(position, &code)| match code {

@@ -1,6 +1,7 @@
 //! Trees to text, for logs and for the test `parse(print(tree)) == tree`.
 //!
-//! Operands of AND and OR that are themselves AND or OR get parentheses, and nothing else does.
+//! Operands of AND, OR and NOT that are themselves AND or OR get parentheses, except at the front of a chain of one
+//! operator.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -110,11 +111,21 @@ impl ConditionAst {
                 Step::Test(_) => None,
                 Step::Not { start } => Some((start, position + 1, "NOT ", "")),
                 Step::And { start: 0, end } | Step::Or { start: 0, end } if end == whole => None,
+                Step::And { start, end } | Step::Or { start, end } if self.leads_chain(*step, start, end) => None,
                 Step::And { start, end } | Step::Or { start, end } => Some((start, end, "(", ")")),
             })
             .collect();
         spans.sort_by_key(|(start, end, ..)| (*start, std::cmp::Reverse(*end)));
         spans
+    }
+
+    /// Whether a combinator is the left side of one of its own kind, as `a AND b` is in `a AND b AND c`.
+    fn leads_chain(&self, step: Step, start: u16, end: u16) -> bool {
+        match (step, self.steps.get(usize::from(end))) {
+            (Step::And { .. }, Some(Step::And { start: outer, .. }))
+            | (Step::Or { .. }, Some(Step::Or { start: outer, .. })) => *outer == start,
+            _ => false,
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which parts of an item an answer shows.
 //!
-//! A nested path keeps the maps around it; list elements that are picked are packed in the order of their indexes. A path
-//! that leads nowhere picks nothing.
+//! A nested path keeps the maps around it; list elements that are picked are packed in the order of their indexes. A
+//! path that leads nowhere picks nothing.
 
 use bumpalo::Bump;
 use bumpalo::collections::Vec as ArenaVec;

@@ -1,11 +1,11 @@
 //! Updates: bound to a request's values, then applied to an item.
 //!
-//! All right-hand sides read the item as it was, so the order of actions does not matter. Targets do not overlap, so the
-//! actions, sorted by path, form a tree that mirrors the item, and applying them is one merge of two sorted structures:
-//! untouched values are shared with the old item, not copied.
+//! All right-hand sides read the item as it was, so the order of actions does not matter. Targets do not overlap, so
+//! the actions, sorted by path, form a tree that mirrors the item, and applying them is one merge of two sorted
+//! structures: untouched values are shared with the old item, not copied.
 //!
-//! Invariants: actions are sorted by path; no target contains or conflicts with another; recursion follows the old item's
-//! own nesting, which is bounded by [`NESTING_DEPTH_MAX`].
+//! Invariants: actions are sorted by path; no target contains or conflicts with another; recursion follows the old
+//! item's own nesting, which is bounded by [`NESTING_DEPTH_MAX`].
 
 use bumpalo::Bump;
 use bumpalo::collections::Vec as ArenaVec;
@@ -325,12 +325,13 @@ impl<'a: 's, 's> Application<'_, 'a, 's> {
         }
     }
 
-    /// All lists that nested list_appends join, in one copy. Each element takes a byte of the item at least, so an update
-    /// that makes more elements than an item has bytes is given up before it fills the memory.
+    /// All lists that nested list_appends join, in one copy. Each element takes a byte of the item at least, so an
+    /// update that makes more elements than an item has bytes is given up before it fills the memory.
     fn append(&self, front: u16, back: u16, list_elements: &mut usize) -> Result<&'s [Value<'s>], UpdateError> {
         let sources = self.update.sources;
+        // The stack first, and large enough: then the elements are the arena's last allocation, which grows in place.
+        let mut open = ArenaVec::with_capacity_in(sources.len() + 1, self.arena);
         let mut elements = ArenaVec::new_in(self.arena);
-        let mut open = ArenaVec::new_in(self.arena);
         open.extend([back, front]);
         while let Some(index) = open.pop() {
             match self.resolve(sources[usize::from(index)]) {

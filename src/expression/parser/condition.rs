@@ -13,8 +13,8 @@
 //! function  = name '(' operand { ',' operand } ')'
 //! ```
 //!
-//! An operator-precedence parser: what is open stands on a stack of [`Frame`]s, and the newest complete piece of text is
-//! the [`Subject`]. Whether `(` opens a condition or an operand is not known until its end, so both are subjects:
+//! An operator-precedence parser: what is open stands on a stack of [`Frame`]s, and the newest complete piece of text
+//! is the [`Subject`]. Whether `(` opens a condition or an operand is not known until its end, so both are subjects:
 //!
 //! ```text
 //! read_subject: NOT, '(' and calls push frames until an operand completes -> subject

@@ -1,8 +1,9 @@
 //! Tokens to trees: the part that the three grammars share.
 //!
-//! Parsers keep their own stacks, never the thread's, so nesting costs memory in proportion to the text and nothing else.
-//! A syntax error ends a parse at once. What else the text alone shows to be wrong (a reserved word, an unknown function)
-//! is noted as a [`Lapse`] and reported when the whole text has proved well-formed, because a syntax error comes first.
+//! Parsers keep their own stacks, never the thread's, so nesting costs memory in proportion to the text and nothing
+//! else. A syntax error ends a parse at once. What else the text alone shows to be wrong (a reserved word, an unknown
+//! function) is noted as a [`Lapse`] and reported when the whole text has proved well-formed, because a syntax error
+//! comes first.
 //!
 //! ```text
 //! path = element { '[' number ']' | '.' element }

@@ -10,8 +10,8 @@
 //! function = name '(' operand { ',' operand } ')'
 //! ```
 //!
-//! Sections come in any order, each at most once; a repeated one is reported after reserved words and unknown functions.
-//! Right-hand sides are read as conditions are: what is open stands on a stack of [`Frame`]s.
+//! Sections come in any order, each at most once; a repeated one is reported after reserved words and unknown
+//! functions. Right-hand sides are read as conditions are: what is open stands on a stack of [`Frame`]s.
 
 use crate::expression::ast::{Action, Call, Change, Expression, Function, Operand, UpdateAst};
 use crate::expression::error::{ExpressionError, ExpressionKind};
