@@ -40,6 +40,10 @@ mod scan;
 
 mod tag_resource;
 
+mod transact_get_items;
+
+mod transact_write_items;
+
 mod untag_resource;
 
 mod update_item;
@@ -64,4 +68,6 @@ mod worker;
 pub use call::Service;
 pub use plan::{Mailbox, PendingWrite};
 pub use table::{OPERATIONS, Operation};
-pub use worker::{Place, RequestMemory, Response, Step, Worker};
+pub use worker::{Place, RequestMemory, Response, Step, Worker, refuse};
+
+pub use crate::storage::{Outcome, Wake};

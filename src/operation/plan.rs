@@ -15,6 +15,7 @@ use self_cell::self_cell;
 use super::call::Service;
 use super::shared::key::check_index_keys;
 use super::shared::report::{CapacityReport, Reports, WriteUnits};
+use super::shared::transaction::cancelled;
 use super::table::Operation;
 use super::worker::{Failure, RequestMemory};
 use crate::error::ApiError;
@@ -32,17 +33,26 @@ pub trait Mailbox: Wake {
 /// Everything that a write is to do, and what came of it.
 pub(super) struct Plan<'a> {
     pub actions: Vec<Action<'a>>,
-    pub form: AnswerForm,
+    pub form: AnswerForm<'a>,
     pub reports: Reports,
 }
 
 /// The shape of the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum AnswerForm {
+pub(super) enum AnswerForm<'a> {
     /// PutItem, UpdateItem, DeleteItem: one action.
     Item,
     /// BatchWriteItem: each action for itself.
     Batch,
+    /// TransactWriteItems: all actions or none.
+    Transaction { token: Option<IdempotencyToken<'a>> },
+}
+
+/// ClientRequestToken and what it stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct IdempotencyToken<'a> {
+    pub token: &'a str,
+    pub fingerprint: u128,
 }
 
 /// One item to be written.
@@ -61,6 +71,8 @@ pub(super) struct Action<'a> {
 
 /// What is to become of an item that meets the condition.
 pub(super) enum Change<'a> {
+    /// Nothing: ConditionCheck.
+    Check,
     Put(EncodedItem<'a>),
     Delete,
     Update(Update<'a>),
@@ -186,6 +198,7 @@ impl Action<'_> {
     ) -> Result<(NewItem<'s>, Option<EncodedItem<'s>>), ActionError> {
         let all_old = if self.returns == ReturnValues::AllOld { old } else { None };
         match &self.change {
+            Change::Check => Ok((NewItem::Unchanged, None)),
             Change::Put(item) => Ok((NewItem::Stored(item.copied(scratch)), all_old)),
             Change::Delete => Ok((NewItem::Removed, all_old)),
             Change::Update(update) => self.update(update, old, scratch),
@@ -264,18 +277,13 @@ impl PendingWrite {
     /// Encodes the answer of a committed write.
     pub(super) fn answer(&self, out: &mut Vec<u8>) -> Result<(), Failure> {
         let plan = self.plan();
-        for action in &plan.actions {
-            match &action.result.error {
-                None => {}
-                Some(ActionError::Api(error)) => return Err(Failure::Api(error.clone())),
-                Some(ActionError::Storage(error)) => return Err(Failure::Storage(error.clone())),
-            }
-        }
+        plan.check_results()?;
         let mut writer = Writer::new(out);
         writer.open(b'{');
         match plan.form {
             AnswerForm::Item => plan.write_item_answer(&mut writer)?,
             AnswerForm::Batch => plan.write_batch_answer(&mut writer),
+            AnswerForm::Transaction { .. } => plan.write_reports(&mut writer),
         }
         writer.close(b'}');
         Ok(())
@@ -283,6 +291,27 @@ impl PendingWrite {
 }
 
 impl Plan<'_> {
+    /// The error that the answer is, if any action failed.
+    fn check_results(&self) -> Result<(), Failure> {
+        let mut failed = false;
+        for action in &self.actions {
+            match &action.result.error {
+                None => {}
+                Some(ActionError::Storage(error)) => return Err(Failure::Storage(error.clone())),
+                Some(ActionError::Api(_)) if matches!(self.form, AnswerForm::Transaction { .. }) => failed = true,
+                Some(ActionError::Api(error)) => return Err(Failure::Api(error.clone())),
+            }
+        }
+        if !failed {
+            return Ok(());
+        }
+        let errors = self.actions.iter().map(|action| match &action.result.error {
+            Some(ActionError::Api(error)) => Some(error),
+            _ => None,
+        });
+        Err(Failure::Api(cancelled(errors)))
+    }
+
     fn write_item_answer(&self, writer: &mut Writer<'_>) -> Result<(), Failure> {
         let [action] = self.actions.as_slice() else { unreachable!("an item answer has one action") };
         if let Some(attributes) = &action.result.attributes {
@@ -301,19 +330,34 @@ impl Plan<'_> {
 
     fn write_batch_answer(&self, writer: &mut Writer<'_>) {
         writer.name("UnprocessedItems").object(|_| {});
-        // Actions of one table stand together: the request's map is sorted by table.
-        let tables = || self.actions.chunk_by(|left, right| Arc::ptr_eq(&left.table, &right.table));
+        self.write_reports(writer);
+    }
+
+    /// ConsumedCapacity and ItemCollectionMetrics of several actions, by table.
+    fn write_reports(&self, writer: &mut Writer<'_>) {
+        let mut tables: Vec<Vec<&Action<'_>>> = Vec::new();
+        for action in &self.actions {
+            match tables.iter_mut().find(|known| Arc::ptr_eq(&known[0].table, &action.table)) {
+                Some(actions) => actions.push(action),
+                None => tables.push(vec![action]),
+            }
+        }
         if self.reports.capacity != CapacityReport::None {
             writer.name("ConsumedCapacity").array(|writer| {
-                for actions in tables() {
+                for actions in &tables {
                     let mut units = WriteUnits::default();
                     actions.iter().for_each(|action| units.add(&action.result.units));
-                    units.write(&actions[0].table, self.reports.capacity, writer);
+                    match self.form {
+                        AnswerForm::Transaction { .. } => {
+                            units.write_of_transaction(&actions[0].table, self.reports.capacity, writer);
+                        }
+                        _ => units.write(&actions[0].table, self.reports.capacity, writer),
+                    }
                 }
             });
         }
-        let mut with_collections =
-            tables().filter(|actions| actions[0].table.definition().local_indexes().next().is_some()).peekable();
+        let has_collections = |table: &Table| table.definition().local_indexes().next().is_some();
+        let mut with_collections = tables.iter().filter(|actions| has_collections(&actions[0].table)).peekable();
         if self.reports.collection_metrics && with_collections.peek().is_some() {
             writer.name("ItemCollectionMetrics").object(|writer| {
                 for actions in with_collections {
@@ -364,7 +408,7 @@ impl Mutation for PendingWrite {
     }
 
     fn atomic(&self) -> bool {
-        false
+        matches!(self.plan().form, AnswerForm::Transaction { .. })
     }
 
     fn request_bytes(&self) -> usize {
@@ -394,18 +438,18 @@ impl Mutation for PendingWrite {
 }
 
 impl Service {
-    /// Queues a write. `Err`: the queue is full or closed, the write is given back untouched.
+    /// Queues a write. `Err`: the queue is full or closed; the write comes back untouched, with the answer to give.
     pub fn submit(
         &self,
         mut write: Box<PendingWrite>,
         mailbox: &Arc<dyn Mailbox>,
         waker: &Arc<dyn Wake>,
         token: u64,
-    ) -> Result<(), Box<PendingWrite>> {
+    ) -> Result<(), (Box<PendingWrite>, ApiError)> {
         write.reply = Some(Reply { mailbox: Arc::clone(mailbox), waker: Arc::clone(waker), token });
         self.store.submit(write).map_err(|refused| {
             let refused: Box<dyn Any> = refused;
-            refused.downcast().expect("the write that was submitted comes back")
+            (refused.downcast().expect("the write that was submitted comes back"), ApiError::throttled())
         })
     }
 

@@ -28,7 +28,7 @@ pub(super) enum Run {
 }
 
 /// Every operation, by name.
-pub static OPERATIONS: [Operation; 18] = [
+pub static OPERATIONS: [Operation; 20] = [
     Operation { name: "BatchGetItem", wording: Wording::Current, run: Run::Read(batch_get_item::run) },
     Operation { name: "BatchWriteItem", wording: Wording::Older, run: Run::Write(batch_write_item::plan) },
     Operation { name: "CreateTable", wording: Wording::Older, run: Run::Long(create_table::run) },
@@ -44,6 +44,8 @@ pub static OPERATIONS: [Operation; 18] = [
     Operation { name: "Query", wording: Wording::Current, run: Run::Read(query::run) },
     Operation { name: "Scan", wording: Wording::Older, run: Run::Long(scan::run) },
     Operation { name: "TagResource", wording: Wording::Older, run: Run::Long(tag_resource::run) },
+    Operation { name: "TransactGetItems", wording: Wording::Older, run: Run::Read(transact_get_items::run) },
+    Operation { name: "TransactWriteItems", wording: Wording::Older, run: Run::Write(transact_write_items::plan) },
     Operation { name: "UntagResource", wording: Wording::Older, run: Run::Long(untag_resource::run) },
     Operation { name: "UpdateItem", wording: Wording::Enveloped, run: Run::Write(update_item::plan) },
     Operation { name: "UpdateTable", wording: Wording::Older, run: Run::Long(update_table::run) },

@@ -36,13 +36,16 @@ pub fn check_table_names<'n>(mut names: impl Iterator<Item = &'n str>, path: &st
     }
 }
 
-/// Refuses two entries for one item. Row keys of different tables differ.
+/// Refuses two entries for one item.
 pub fn check_distinct<'k>(row_keys: impl Iterator<Item = &'k [u8]>) -> Result<(), ApiError> {
-    let mut seen = HashSet::new();
-    for key in row_keys {
-        if !seen.insert(key) {
-            return Err(ApiError::validation("Provided list of item keys contains duplicates"));
-        }
+    if is_distinct(row_keys) {
+        return Ok(());
     }
-    Ok(())
+    Err(ApiError::validation("Provided list of item keys contains duplicates"))
+}
+
+/// Whether no item is named twice. Row keys of different tables differ.
+pub fn is_distinct<'k>(mut row_keys: impl Iterator<Item = &'k [u8]>) -> bool {
+    let mut seen = HashSet::new();
+    row_keys.all(|key| seen.insert(key))
 }

@@ -2,12 +2,13 @@
 
 use bumpalo::{Bump, collections::Vec as BumpVec};
 use serde::de::MapAccess;
+use xxhash_rust::xxh3::Xxh3;
 
 use crate::error::{ApiError, Wording};
 use crate::expression::{ExpressionError, Projection, Substitutions, legacy};
 use crate::json::reader::Member;
 use crate::json::{AttributeValue, Entries, ValueFault, Writer};
-use crate::model::{Attribute, Map};
+use crate::model::{Attribute, EncodedItem, Map, Value};
 use crate::operation::call::Call;
 
 /// Reports the first fault of a value when its turn in the order of checks has come.
@@ -82,11 +83,7 @@ impl<'a> SubstitutionParameters<'a> {
             names.extend(entries.iter().map(|(placeholder, name)| (*placeholder, name.unwrap_or_default())));
             names.as_slice()
         });
-        let values = self.values.map(|Entries(entries)| {
-            let value = |value: Option<AttributeValue<'a>>| value.map_or(crate::model::Value::Null, |value| value.value);
-            let attributes = entries.iter().map(|(name, given)| Attribute { name, value: value(*given) });
-            Map::from_sorted(BumpVec::from_iter_in(attributes, arena).into_bump_slice())
-        });
+        let values = self.values.map(|_| self.value_map(arena));
         let substitutions = Substitutions::new(given, values, arena).map_err(|error| refused(error, wording))?;
         self.check_values(wording)?;
         Ok(substitutions)
@@ -107,6 +104,28 @@ impl<'a> SubstitutionParameters<'a> {
             }));
         }
         Ok(())
+    }
+
+    /// Feeds names and values to the fingerprint of a transaction.
+    pub fn hash_into(&self, hasher: &mut Xxh3, scratch: &Bump) {
+        for (placeholder, name) in self.names.map_or(&[][..], |Entries(names)| names) {
+            for text in [placeholder, name.as_ref().unwrap_or(&"")] {
+                hasher.update(text.as_bytes());
+                // Text cannot hold this byte, so neighbours do not run together.
+                hasher.update(&[0xff]);
+            }
+        }
+        hasher.update(EncodedItem::encode(self.value_map(scratch), scratch).as_bytes());
+    }
+
+    fn value_map<'b>(&self, arena: &'b Bump) -> Map<'b>
+    where
+        'a: 'b,
+    {
+        let value = |value: Option<AttributeValue<'a>>| value.map_or(Value::Null, |value| value.value);
+        let entries = self.values.map_or(&[][..], |Entries(entries)| entries);
+        let attributes = entries.iter().map(|(name, given)| Attribute { name: *name, value: value(*given) });
+        Map::from_sorted(BumpVec::from_iter_in(attributes, arena).into_bump_slice())
     }
 
     /// The names of an unprocessed request.

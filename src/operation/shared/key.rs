@@ -182,7 +182,7 @@ fn check_index_value(
 
 #[cfg(test)]
 mod tests {
-    use super::super::table_definition::tests::definition;
+    use super::super::fixture::definition;
     use super::*;
     use crate::model::{Attribute, Number};
 

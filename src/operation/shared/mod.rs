@@ -37,5 +37,12 @@ pub mod table_definition;
 /// The answer's TableDescription.
 pub mod table_description;
 
+/// What the transactional operations have in common.
+pub mod transaction;
+
 /// PutItem, UpdateItem, DeleteItem: what their parameters have in common.
 pub mod write;
+
+/// Definitions for tests.
+#[cfg(test)]
+pub mod fixture;

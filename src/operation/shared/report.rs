@@ -2,6 +2,8 @@
 //!
 //! Units are counted in halves, because an eventually consistent read costs half a unit.
 
+use std::sync::Arc;
+
 use bumpalo::Bump;
 use serde::de::MapAccess;
 
@@ -110,12 +112,62 @@ impl WriteUnits {
 
     /// The ConsumedCapacity of a write.
     pub fn write(&self, table: &Table, report: CapacityReport, writer: &mut Writer<'_>) {
-        let arms: Vec<(usize, u64)> = self.indexes.iter().map(|(index, units)| (*index, 2 * units)).collect();
-        write_consumed_capacity(table, report, 2 * self.table, &arms, writer);
+        self.consumed(table, 1, None).write(report, writer);
+    }
+
+    /// The ConsumedCapacity of the writes of a transaction: the table's part counts twice, that of its indexes once.
+    pub fn write_of_transaction(&self, table: &Table, report: CapacityReport, writer: &mut Writer<'_>) {
+        self.consumed(table, 2, Some("WriteCapacityUnits")).write(report, writer);
+    }
+
+    fn consumed<'t>(&self, table: &'t Table, factor: u64, transaction: Option<&'static str>) -> Consumed<'t> {
+        let index_halves = self.indexes.iter().map(|(index, units)| (*index, 2 * units)).collect();
+        Consumed { table, table_halves: 2 * factor * self.table, index_halves, transaction }
     }
 }
 
-/// `ConsumedCapacity` from half units of the table and of its indexes by position.
+/// Half units that one table and its indexes, by position, gave.
+pub struct Consumed<'t> {
+    pub table: &'t Table,
+    pub table_halves: u64,
+    pub index_halves: Vec<(usize, u64)>,
+    /// In transactions: the member that says which kind of units these are.
+    pub transaction: Option<&'static str>,
+}
+
+impl Consumed<'_> {
+    pub fn write(&self, report: CapacityReport, writer: &mut Writer<'_>) {
+        let total = self.table_halves + self.index_halves.iter().map(|(_, halves)| halves).sum::<u64>();
+        writer.object(|writer| {
+            writer.name("TableName").string(self.table.name());
+            self.write_units(total, writer);
+            if report != CapacityReport::Indexes {
+                return;
+            }
+            writer.name("Table").object(|writer| self.write_units(self.table_halves, writer));
+            for (name, global) in [("GlobalSecondaryIndexes", true), ("LocalSecondaryIndexes", false)] {
+                let arms = self.index_halves.iter().map(|&(index, halves)| (&self.table.indexes()[index], halves));
+                let mut arms = arms.filter(|(index, _)| index.definition().is_global() == global).peekable();
+                if arms.peek().is_some() {
+                    writer.name(name).object(|writer| {
+                        for (index, halves) in arms {
+                            writer.name(index.name()).object(|writer| self.write_units(halves, writer));
+                        }
+                    });
+                }
+            }
+        });
+    }
+
+    fn write_units(&self, halves: u64, writer: &mut Writer<'_>) {
+        writer.name("CapacityUnits").units(halves);
+        if let Some(kind) = self.transaction {
+            writer.name(kind).units(halves);
+        }
+    }
+}
+
+/// `ConsumedCapacity` of a read.
 pub fn write_consumed_capacity(
     table: &Table,
     report: CapacityReport,
@@ -123,28 +175,27 @@ pub fn write_consumed_capacity(
     index_halves: &[(usize, u64)],
     writer: &mut Writer<'_>,
 ) {
-    let total = table_halves + index_halves.iter().map(|(_, halves)| halves).sum::<u64>();
-    writer.object(|writer| {
-        writer.name("TableName").string(table.name());
-        writer.name("CapacityUnits").units(total);
-        if report != CapacityReport::Indexes {
-            return;
+    let index_halves = index_halves.to_vec();
+    Consumed { table, table_halves, index_halves, transaction: None }.write(report, writer);
+}
+
+/// The list of ConsumedCapacity of a transaction that read: one entry a table, in the order of their first items.
+pub fn write_transaction_reads<'t>(
+    reads: impl Iterator<Item = (&'t Arc<Table>, u64)>,
+    report: CapacityReport,
+    writer: &mut Writer<'_>,
+) {
+    let mut tables: Vec<(&Arc<Table>, u64)> = Vec::new();
+    for (table, halves) in reads {
+        match tables.iter_mut().find(|(known, _)| Arc::ptr_eq(known, table)) {
+            Some((_, sum)) => *sum += halves,
+            None => tables.push((table, halves)),
         }
-        writer.name("Table").object(|writer| writer.name("CapacityUnits").units(table_halves));
-        for (name, global) in [("GlobalSecondaryIndexes", true), ("LocalSecondaryIndexes", false)] {
-            let mut arms = index_halves
-                .iter()
-                .map(|&(index, halves)| (&table.indexes()[index], halves))
-                .filter(|(index, _)| index.definition().is_global() == global)
-                .peekable();
-            if arms.peek().is_some() {
-                writer.name(name).object(|writer| {
-                    for (index, halves) in arms {
-                        let units = |writer: &mut Writer<'_>| writer.name("CapacityUnits").units(halves);
-                        writer.name(index.name()).object(units);
-                    }
-                });
-            }
+    }
+    writer.name("ConsumedCapacity").array(|writer| {
+        for (table, table_halves) in tables {
+            let transaction = Some("ReadCapacityUnits");
+            Consumed { table, table_halves, index_halves: Vec::new(), transaction }.write(report, writer);
         }
     });
 }

@@ -5,7 +5,7 @@ use crate::error::{ApiError, Wording};
 use crate::model::limits::TABLE_NAME_LENGTH_MAX;
 
 /// The longest ARN that is taken for a name.
-const ARN_LENGTH_MAX: usize = 1024;
+pub const ARN_LENGTH_MAX: usize = 1024;
 
 pub const PATTERN: &str = "[a-zA-Z0-9_.-]+";
 

@@ -2,6 +2,7 @@
 
 use bumpalo::Bump;
 use serde::de::MapAccess;
+use xxhash_rust::xxh3::Xxh3;
 
 use super::constraint::{Constraints, RETURN_VALUES, RETURN_VALUES_ON_FAILURE};
 use super::expressions::{SubstitutionParameters, check_mixing, refused};
@@ -70,6 +71,28 @@ impl<'a> WriteParameters<'a> {
             _ => return Ok(Some(member)),
         }
         Ok(None)
+    }
+
+    pub fn table_name(&self) -> Option<&'a str> {
+        self.table_name
+    }
+
+    pub fn has_condition_expression(&self) -> bool {
+        self.condition_expression.is_some()
+    }
+
+    pub fn has_update_expression(&self) -> bool {
+        self.update_expression.is_some()
+    }
+
+    /// Feeds everything that decides what the action does to the fingerprint of a transaction.
+    pub fn hash_into(&self, hasher: &mut Xxh3, scratch: &Bump) {
+        for text in [self.table_name, self.condition_expression, self.update_expression] {
+            hasher.update(text.unwrap_or_default().as_bytes());
+            // Text cannot hold this byte, so neighbours do not run together.
+            hasher.update(&[0xff]);
+        }
+        self.substitutions.hash_into(hasher, scratch);
     }
 
     pub fn check_constraints(&self, constraints: &mut Constraints) -> Result<Checked<'a>, ApiError> {

@@ -1,0 +1,318 @@
+//! TransactWriteItems: up to 100 writes and condition checks, all or nothing.
+
+use std::sync::Arc;
+
+use bumpalo::Bump;
+use serde::de::MapAccess;
+use xxhash_rust::xxh3::Xxh3;
+
+use super::call::Call;
+use super::plan::{Action, ActionResult, AnswerForm, Change, IdempotencyToken, Plan, ReturnValues};
+use super::put_item::check_size;
+use super::shared::batch::is_distinct;
+use super::shared::constraint::Constraints;
+use super::shared::expressions::check_fault;
+use super::shared::key::{ItemKeyWording, PrimaryKey, check_index_keys};
+use super::shared::report::{ReportParameters, Reports};
+use super::shared::transaction::{ACTION_COUNT_MAX, cancelled, duplicate_targets};
+use super::shared::write::WriteParameters;
+use super::worker::RequestMemory;
+use crate::error::ApiError;
+use crate::expression::{Condition, Update};
+use crate::json::reader::Member;
+use crate::json::{AttributeMap, Structure, decode};
+use crate::model::{EncodedItem, Map};
+use crate::storage::Table;
+
+/// All items and keys of one transaction.
+const TRANSACTION_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// ClientRequestToken.
+const TOKEN_LENGTH: (usize, usize) = (1, 36);
+
+#[derive(Default)]
+struct Parameters<'a> {
+    transact_items: Option<&'a [Option<TransactWriteItem<'a>>]>,
+    token: Option<&'a str>,
+    reports: ReportParameters<'a>,
+}
+
+/// Exactly one of the actions is to be given.
+#[derive(Default)]
+struct TransactWriteItem<'a> {
+    condition_check: Option<ActionParameters<'a>>,
+    put: Option<ActionParameters<'a>>,
+    delete: Option<ActionParameters<'a>>,
+    update: Option<ActionParameters<'a>>,
+}
+
+/// One action; which members it may have depends on its kind.
+#[derive(Default)]
+struct ActionParameters<'a> {
+    item: Option<AttributeMap<'a>>,
+    key: Option<AttributeMap<'a>>,
+    write: WriteParameters<'a>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    ConditionCheck,
+    Put,
+    Delete,
+    Update,
+}
+
+impl Kind {
+    fn member(self) -> &'static str {
+        match self {
+            Kind::ConditionCheck => "conditionCheck",
+            Kind::Put => "put",
+            Kind::Delete => "delete",
+            Kind::Update => "update",
+        }
+    }
+}
+
+impl<'a> Structure<'a> for Parameters<'a> {
+    const NAME: &'static str = "com.amazonaws.dynamodb.v20120810.TransactWriteItemsInput";
+
+    fn member<A: MapAccess<'a>>(&mut self, name: &str, member: Member<'_, 'a, A>) -> Result<(), A::Error> {
+        match name {
+            "TransactItems" => self.transact_items = member.read()?,
+            "ClientRequestToken" => self.token = member.read()?,
+            _ => {
+                let Some(member) = self.reports.member(name, member)? else { return Ok(()) };
+                member.skip()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Structure<'a> for TransactWriteItem<'a> {
+    const NAME: &'static str = "com.amazonaws.dynamodb.v20120810.TransactWriteItem";
+
+    fn member<A: MapAccess<'a>>(&mut self, name: &str, member: Member<'_, 'a, A>) -> Result<(), A::Error> {
+        match name {
+            "ConditionCheck" => self.condition_check = member.read()?,
+            "Put" => self.put = member.read()?,
+            "Delete" => self.delete = member.read()?,
+            "Update" => self.update = member.read()?,
+            _ => member.skip()?,
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Structure<'a> for ActionParameters<'a> {
+    const NAME: &'static str = "com.amazonaws.dynamodb.v20120810.TransactWriteItem";
+
+    fn member<A: MapAccess<'a>>(&mut self, name: &str, member: Member<'_, 'a, A>) -> Result<(), A::Error> {
+        match name {
+            "Item" => self.item = member.read()?,
+            "Key" => self.key = member.read()?,
+            _ => {
+                let Some(member) = self.write.update_member(name, member)? else { return Ok(()) };
+                let Some(member) = self.write.member(name, member)? else { return Ok(()) };
+                member.skip()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'a> TransactWriteItem<'a> {
+    fn action(&self) -> Result<(Kind, &ActionParameters<'a>), ApiError> {
+        let kinds = [
+            (Kind::ConditionCheck, &self.condition_check),
+            (Kind::Put, &self.put),
+            (Kind::Delete, &self.delete),
+            (Kind::Update, &self.update),
+        ];
+        let mut given = kinds.iter().filter_map(|(kind, action)| Some((*kind, action.as_ref()?)));
+        match (given.next(), given.next()) {
+            (Some(action), None) => Ok(action),
+            _ => {
+                Err(ApiError::validation("TransactItems can only contain one of Check, Put, Update or Delete"))
+            }
+        }
+    }
+}
+
+/// An action whose expressions are bound; its table is not known yet.
+struct Bound<'a> {
+    kind: Kind,
+    table_name: &'a str,
+    /// The item of a Put, the key of the others.
+    attributes: Map<'a>,
+    update: Update<'a>,
+    condition: Option<Condition<'a>>,
+    item_on_failure: bool,
+}
+
+pub(super) fn plan<'a>(call: &mut Call<'_>, memory: &'a RequestMemory) -> Result<Plan<'a>, ApiError> {
+    let arena = &memory.arena;
+    let parameters: Parameters<'a> = decode(&memory.body, arena)?;
+    let mut constraints = Constraints::new(call.wording);
+    let reports = Reports {
+        capacity: parameters.reports.capacity(&mut constraints),
+        collection_metrics: parameters.reports.collection_metrics(&mut constraints),
+    };
+    let items = check_constraints(&parameters, constraints)?;
+    let mut actions = Vec::with_capacity(items.len());
+    for item in &items {
+        let (kind, action) = item.action()?;
+        actions.push(bind(kind, action, call, arena)?);
+    }
+    check_total_size(&actions)?;
+    let actions = resolve(&actions, call, arena)?;
+    let token = parameters.token.map(|token| IdempotencyToken { token, fingerprint: fingerprint(&items) });
+    Ok(Plan { actions, form: AnswerForm::Transaction { token }, reports })
+}
+
+/// Member constraints of the whole request.
+fn check_constraints<'a>(
+    parameters: &Parameters<'a>,
+    mut constraints: Constraints,
+) -> Result<Vec<&'a TransactWriteItem<'a>>, ApiError> {
+    if let Some(token) = parameters.token {
+        constraints.length(token.chars().count(), TOKEN_LENGTH, token, "clientRequestToken");
+    }
+    constraints.required(parameters.transact_items.is_some(), "transactItems");
+    let items = parameters.transact_items.unwrap_or_default();
+    if parameters.transact_items.is_some() {
+        let echo = if items.is_empty() { "[]" } else { "[...]" };
+        constraints.length(items.len(), (1, ACTION_COUNT_MAX), echo, "transactItems");
+    }
+    for (position, item) in items.iter().enumerate().take(ACTION_COUNT_MAX) {
+        let Some(Ok((kind, action))) = item.as_ref().map(TransactWriteItem::action) else { continue };
+        let path = |member: &str| format!("transactItems.{}.member.{}.{member}", position + 1, kind.member());
+        constraints.required(action.write.table_name().is_some(), &path("tableName"));
+        match kind {
+            Kind::Put => constraints.required(action.item.is_some(), &path("item")),
+            _ => constraints.required(action.key.is_some(), &path("key")),
+        }
+        match kind {
+            Kind::ConditionCheck => {
+                constraints.required(action.write.has_condition_expression(), &path("conditionExpression"));
+            }
+            Kind::Update => constraints.required(action.write.has_update_expression(), &path("updateExpression")),
+            Kind::Put | Kind::Delete => {}
+        }
+    }
+    constraints.check()?;
+    let missing = || ApiError::validation("TransactItems can only contain one of Check, Put, Update or Delete");
+    items.iter().map(|item| item.as_ref().ok_or_else(missing)).collect()
+}
+
+/// Everything about one action that does not need its table.
+fn bind<'a>(
+    kind: Kind,
+    action: &ActionParameters<'a>,
+    call: &mut Call<'_>,
+    arena: &'a Bump,
+) -> Result<Bound<'a>, ApiError> {
+    let write = &action.write;
+    let mut constraints = Constraints::new(call.wording);
+    let checked = write.check_constraints(&mut constraints)?;
+    constraints.check()?;
+    write.check_mixing(call.wording)?;
+    let attributes = if kind == Kind::Put { action.item } else { action.key }.expect("required");
+    check_fault(attributes.fault, call.wording)?;
+    let (update, condition) = match kind {
+        Kind::Update => write.bind_update(call, arena)?,
+        _ => (Update::NOTHING, write.bind_condition(call, arena)?),
+    };
+    if kind == Kind::Put {
+        check_size(attributes.map)?;
+    }
+    Ok(Bound {
+        kind,
+        table_name: checked.table_name,
+        attributes: attributes.map,
+        update,
+        condition,
+        item_on_failure: checked.item_on_failure,
+    })
+}
+
+fn check_total_size(actions: &[Bound<'_>]) -> Result<(), ApiError> {
+    let bytes: usize = actions.iter().map(|action| action.attributes.size()).sum();
+    if bytes > TRANSACTION_BYTES_MAX {
+        return Err(ApiError::validation("Collection of items in a transaction request: size cannot exceed 4 MB"));
+    }
+    Ok(())
+}
+
+/// Finds tables and keys. What is wrong with a key or with index keys cancels the transaction.
+fn resolve<'a>(actions: &[Bound<'a>], call: &Call<'_>, arena: &'a Bump) -> Result<Vec<Action<'a>>, ApiError> {
+    let tables = actions.iter().map(|action| call.table(action.table_name)).collect::<Result<Vec<_>, _>>()?;
+    let keys: Vec<_> =
+        actions.iter().zip(&tables).map(|(action, table)| check_against_table(action, table)).collect();
+    if let Some(Err(error)) = keys.iter().find(|key| key.as_ref().is_err_and(is_empty_key)) {
+        return Err(error.clone());
+    }
+    if keys.iter().any(Result::is_err) {
+        return Err(cancelled(keys.iter().map(|key| key.as_ref().err())));
+    }
+    let mut resolved = Vec::with_capacity(actions.len());
+    for ((action, table), key) in actions.iter().zip(tables).zip(keys) {
+        resolved.push(Action {
+            row_key: key?.row_key(&table, arena),
+            table,
+            key: action.attributes,
+            change: match action.kind {
+                Kind::ConditionCheck => Change::Check,
+                Kind::Put => Change::Put(EncodedItem::encode(action.attributes, arena)),
+                Kind::Delete => Change::Delete,
+                Kind::Update => Change::Update(action.update),
+            },
+            condition: action.condition,
+            returns: ReturnValues::None,
+            item_on_failure: action.item_on_failure,
+            result: ActionResult::default(),
+        });
+    }
+    if !is_distinct(resolved.iter().map(|action| action.row_key)) {
+        return Err(duplicate_targets());
+    }
+    Ok(resolved)
+}
+
+fn check_against_table<'a>(action: &Bound<'a>, table: &Arc<Table>) -> Result<PrimaryKey<'a>, ApiError> {
+    let definition = table.definition();
+    match action.kind {
+        Kind::Put => {
+            let key = PrimaryKey::from_item(definition, action.attributes, ItemKeyWording::Named)?;
+            check_index_keys(definition, action.attributes, false)?;
+            Ok(key)
+        }
+        Kind::Update => {
+            let key = PrimaryKey::from_key(definition, action.attributes)?;
+            let updatable = action.update.check_key(&definition.key);
+            updatable.map_err(|error| ApiError::validation(error.to_string()))?;
+            Ok(key)
+        }
+        Kind::ConditionCheck | Kind::Delete => PrimaryKey::from_key(definition, action.attributes),
+    }
+}
+
+/// An empty key value is an error of the request and not of one action.
+fn is_empty_key(error: &ApiError) -> bool {
+    error.message.starts_with("One or more parameter values are not valid.")
+}
+
+/// What two requests with one token must have in common: every action, not what is reported of it.
+fn fingerprint(items: &[&TransactWriteItem<'_>]) -> u128 {
+    let mut hasher = Xxh3::new();
+    let scratch = Bump::new();
+    for item in items {
+        let Ok((kind, action)) = item.action() else { continue };
+        hasher.update(kind.member().as_bytes());
+        for attributes in [action.item, action.key].into_iter().flatten() {
+            hasher.update(EncodedItem::encode(attributes.map, &scratch).as_bytes());
+        }
+        action.write.hash_into(&mut hasher, &scratch);
+    }
+    hasher.digest128()
+}
