@@ -1,11 +1,11 @@
 //! Changes of the catalog: tables created, redefined and dropped.
 //!
-//! An alteration is a closure that looks at the catalog and drafts changes. It runs on the committer thread between two batches,
-//! so what it checked still holds when it takes effect. Its changes are one WriteBatch, synced in every durability mode, and
-//! become visible as one new snapshot of the catalog, or none of them do.
+//! An alteration is a closure that looks at the catalog and drafts changes. It runs on the committer thread between two
+//! batches, so what it checked still holds when it takes effect. Its changes are one WriteBatch, synced in every
+//! durability mode, and become visible as one new snapshot of the catalog, or none of them do.
 //!
-//! Dropping deletes the rows in that batch too (a range tombstone); the [`super::reclaim`] thread gives their space back later
-//! and after a restart goes on with what it had not finished.
+//! Dropping deletes the rows in that batch too (a range tombstone); the [`super::reclaim`] thread gives their space
+//! back later and after a restart goes on with what it had not finished.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, mpsc};
@@ -45,8 +45,8 @@ impl Draft {
         &self.catalog
     }
 
-    /// Creates a table. Its `id` is assigned here; the numbers of its indexes, from 1 up, and `next_index_number` are the
-    /// caller's.
+    /// Creates a table. Its `id` is assigned here; the numbers of its indexes, from 1 up, and `next_index_number` are
+    /// the caller's.
     ///
     /// The name must be free: the caller has looked.
     pub fn create(&mut self, mut definition: TableDefinition) -> Result<Arc<Table>, Error> {
@@ -61,8 +61,9 @@ impl Draft {
         Ok(table)
     }
 
-    /// Gives a table a new definition: the same name and id, other settings and indexes. Rows of an index that is not in it any
-    /// more are dropped. An index that is new in it is maintained from now on; entries of older items are not made here.
+    /// Gives a table a new definition: the same name and id, other settings and indexes. Rows of an index that is not
+    /// in it any more are dropped. An index that is new in it is maintained from now on; entries of older items are not
+    /// made here.
     pub fn replace(&mut self, table: &Arc<Table>, definition: TableDefinition) -> Result<Arc<Table>, Error> {
         let current = self.current(table);
         assert!(

@@ -4,7 +4,7 @@
 //! ([`super::key`]) makes every condition one range: with P the key of the partition and e(x) the encoding of x,
 //!
 //! ```text
-//! =  x           [ P e(x)       , after P e(x) )       after k: the first key that is greater than all that begin with k
+//! =  x           [ P e(x)       , after P e(x) )       after k: the first key greater than all that begin with k
 //! <  x           [ P            , P e(x)       )
 //! <= x           [ P            , after P e(x) )
 //! >  x           [ after P e(x) , after P      )
@@ -103,7 +103,8 @@ impl Space {
 
     /// The rows of a partition whose first sort key attributes equal `equal` and whose next one meets `condition`.
     ///
-    /// `partition` holds every hash attribute; `equal` can only be non-empty for a global index with several range attributes.
+    /// `partition` holds every hash attribute; `equal` can only be non-empty for a global index with several range
+    /// attributes.
     pub fn query<'a>(
         self,
         partition: &[KeyValue<'_>],
@@ -141,7 +142,8 @@ impl Space {
     }
 }
 
-/// The least key greater than all that begin with `prefix`: its last byte that is not FF is increased, what follows cut off.
+/// The least key greater than all that begin with `prefix`: its last byte that is not FF is increased, what follows cut
+/// off.
 ///
 /// A prefix begins with a table id; ids are handed out from 1 up, so there is always a byte below FF.
 fn after_prefix<'a>(prefix: &[u8], arena: &'a Bump) -> &'a [u8] {

@@ -11,8 +11,8 @@
 //!                               dropped <---------------------+
 //! ```
 //!
-//! A request works with the version that it found. The committer writes with the current one, so an index created while a
-//! mutation was in the queue is maintained for that mutation too.
+//! A request works with the version that it found. The committer writes with the current one, so an index created while
+//! a mutation was in the queue is maintained for that mutation too.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -138,8 +138,8 @@ impl Table {
         self.counter.load().1
     }
 
-    /// Whether the table is gone. A reader that found rows missing asks this afterwards: a scan that runs into a drop may see
-    /// only a part of the table.
+    /// Whether the table is gone. A reader that found rows missing asks this afterwards: a scan that runs into a drop
+    /// may see only a part of the table.
     pub fn is_dropped(&self) -> bool {
         self.dropped.load(Ordering::Acquire)
     }

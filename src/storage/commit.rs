@@ -1,17 +1,22 @@
 //! The committer: the one thread that writes.
 //!
 //! ```text
-//!        take work                 batch full or no more work            write + sync
-//! idle ------------> gathering --------------------------------> writing --------------> completing --> idle or gathering
-//!                    Batch::add: read old, decide, stage         Engine::write           Mutation::complete, Wake::wake
+//!       take work              batch full, or no more work           written or failed
+//! idle -----------> gathering ----------------------------> writing -------------------> completing
+//!   ^               Batch::add: read, decide, stage         Batch::write                 Committer::complete
+//!   |                   ^                                                                    |
+//!   | no more work      | more work                                                          |
+//!   +-------------------+--------------------------------------------------------------------+
 //! ```
 //!
 //! Invariants:
 //!
-//! 1. A mutation sees what all earlier mutations wrote, in the same batch too: the batch's overlay is asked before the engine.
-//! 2. All old items of a mutation are in memory before the first of its decisions, and all its changes are known before the
-//!    first is staged. So a mutation is staged in whole or not at all.
-//! 3. No mutation is completed before the batch it was decided in is written; a refusal too can rest on an unwritten overlay.
+//! 1. A mutation sees what all earlier mutations wrote, in the same batch too: the batch's overlay is asked before the
+//!    engine.
+//! 2. All old items of a mutation are in memory before the first of its decisions, and all its changes are known before
+//!    the first is staged. So a mutation is staged in whole or not at all.
+//! 3. No mutation is completed before the batch it was decided in is written; a refusal too can rest on an unwritten
+//!    overlay.
 //! 4. Counters in memory change after the batch that holds them is written.
 
 use std::collections::{HashMap, VecDeque};
@@ -35,10 +40,12 @@ use super::read::{Lookup, StoredBytes};
 use super::reclaim::Reclaimer;
 use crate::model::EncodedItem;
 
-/// One sync serves at most this many mutations: beyond that a larger batch saves little and the first in it waits longer.
+/// One sync serves at most this many mutations: beyond that a larger batch saves little and the first in it waits
+/// longer.
 const BATCH_MUTATION_COUNT_MAX: usize = 1024;
 
-/// A batch is written once it has grown to this. One mutation (100 items of 400 KB with their index rows) may exceed it.
+/// A batch is written once it has grown to this. One mutation (100 items of 400 KB with their index rows) may exceed
+/// it.
 const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// An arena that grew beyond this is given back instead of reused.

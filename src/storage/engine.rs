@@ -23,11 +23,12 @@ const BLOOM_BITS_PER_KEY: f64 = 10.0;
 /// Part of a memtable that is a bloom filter of its keys: 10 bits per row for rows of 60 bytes, more for larger ones.
 const MEMTABLE_BLOOM_RATIO: f64 = 0.02;
 
-/// Memtables in memory: the active one, and full ones that wait for their flush. One more than RocksDB's default, so that a slow
-/// flush does not stop the committer at once.
+/// Memtables in memory: the active one, and full ones that wait for their flush. One more than RocksDB's default, so
+/// that a slow flush does not stop the committer at once.
 const MEMTABLE_COUNT_MAX: i32 = 3;
 
-/// A table file stays open. This bounds file handles and, because a quarter of them is opened at start, the time of a start.
+/// A table file stays open. This bounds file handles and, because a quarter of them is opened at start, the time of a
+/// start.
 const OPEN_FILE_COUNT_MAX: i32 = 2048;
 
 /// RocksDB's own log, `LOG` in the data directory: at most this many files of this size.
@@ -37,8 +38,8 @@ const LOG_FILE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// The manifest is rewritten at this size; it is read at every start.
 const MANIFEST_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// Log files that are kept to be written over: an overwrite needs no new blocks and no new file size on each sync, which makes a
-/// sync 143 instead of 325 us (ext4, virtio disk, 20 KB) and synced puts 10 to 30 % quicker.
+/// Log files that are kept to be written over: an overwrite needs no new blocks and no new file size on each sync,
+/// which makes a sync 143 instead of 325 us (ext4, virtio disk, 20 KB) and synced puts 10 to 30 % quicker.
 const RECYCLED_LOG_COUNT: usize = 2;
 
 /// Table files are written back as they grow, so that the sync at their end has little left to do.

@@ -1,9 +1,9 @@
 //! What an item contributes to the indexes of its table.
 //!
-//! An entry exists exactly if the item has every key attribute of the index with the type of the key schema, not empty and
-//! within the limits of length (indexes are sparse). Writers refuse wrong types before they come here; what was written before
-//! the index existed is left out. These are pure functions: the committer writes what they say, and the operations count
-//! capacity units from the same answer.
+//! An entry exists exactly if the item has every key attribute of the index with the type of the key schema, not empty
+//! and within the limits of length (indexes are sparse). Writers refuse wrong types before they come here; what was
+//! written before the index existed is left out. These are pure functions: the committer writes what they say, and the
+//! operations count capacity units from the same answer.
 
 use bumpalo::{Bump, collections::Vec as BumpVec};
 
@@ -31,8 +31,8 @@ pub struct IndexChange<'a> {
 }
 
 impl IndexChange<'_> {
-    /// Write capacity units: one per started KB of an entry that is added, removed or changed in place; a changed index key is
-    /// a removal and an addition.
+    /// Write capacity units: one per started KB of an entry that is added, removed or changed in place; a changed index
+    /// key is a removal and an addition.
     pub fn write_units(&self) -> u64 {
         let units = |entry: &IndexEntry<'_>| (entry.item.size().div_ceil(WRITE_UNIT_BYTES) as u64).max(1);
         match (&self.before, &self.after) {

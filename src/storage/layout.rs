@@ -1,5 +1,5 @@
-//! The on-disk format, version 1. Another program can read a data directory from this file, [`super::key`] (components of
-//! keys) and [`crate::model::item`] (items).
+//! The on-disk format, version 1. Another program can read a data directory from this file, [`super::key`] (components
+//! of keys) and [`crate::model::item`] (items).
 //!
 //! A data directory is one RocksDB database (LZ4, bytewise comparator, WAL) with the column family `default` only.
 //!
@@ -8,7 +8,7 @@
 //! row-key     = table-id index-number partition-hash partition [ sort ]                 -- index-number %x0000
 //!             | table-id index-number partition-hash partition [ sort ] primary-key     -- an index row
 //! table-id    = u32 big-endian, 1 and up         -- never used again, also after the table is gone
-//! index-number = u16 big-endian                  -- 0 the table itself, 1 and up its indexes; never used again within a table
+//! index-number = u16 big-endian                  -- 0 the table itself, 1 and up its indexes; never used again
 //! partition-hash = u64 big-endian                -- XXH3-64, seed 0, of the bytes of `partition`
 //! partition   = 1*4 component                    -- hash attributes, in the order of the key schema
 //! sort        = 1*4 component                    -- range attributes, in the order of the key schema
@@ -20,19 +20,20 @@
 //!             | "n"                              -- value: table id that the next table gets, u32 little-endian
 //!             | "t" table-id                     -- value: JSON of model::table::TableDefinition
 //!             | "c" table-id                     -- value: counters
-//!             | "d" table-id index-number        -- value: empty. Rows of a dropped table (index number 0) or index: they are
-//!                                                   deleted already, their space is still to be given back
+//!             | "d" table-id index-number        -- value: empty. The rows of a dropped table (0) or index are deleted,
+//!                                                   but their space is still to be given back
 //! counters    = 1*( index-number-le rows bytes ) -- first the table itself (0), then its indexes
 //! index-number-le = u16 little-endian
 //! rows = bytes = u64 little-endian               -- rows, and the sum of their sizes by DynamoDB's rule
 //!
 //! value of a row-key with index number 0         -- the item (model/item.rs)
-//! value of an index row                          -- an item with the projected attributes, keys of index and table included
+//! value of an index row                          -- an item: the projected attributes and the keys of index and table
 //! ```
 //!
-//! Invariants: bytewise order of the rows of a table or index is the order of Scan (partition hash) and, within a partition,
-//! of Query. An index row exists exactly if the item has all key attributes of the index with the right type, not empty and
-//! within the limits of length. Counters are written in the batch that changes rows, so they are exact after a crash.
+//! Invariants: bytewise order of the rows of a table or index is the order of Scan (partition hash) and, within a
+//! partition, of Query. An index row exists exactly if the item has all key attributes of the index with the right
+//! type, not empty and within the limits of length. Counters are written in the batch that changes rows, so they are
+//! exact after a crash.
 
 use super::error::Error;
 

@@ -1,10 +1,10 @@
 //! Keys and items on disk, the commit pipeline, reads and scans.
 //!
-//! This folder is the only one that names RocksDB, behind a narrow door: a get, an ordered scan both ways, a snapshot, and a
-//! commit of mutations that decide on the old item. Another ordered transactional engine could stand behind it.
+//! This folder is the only one that names RocksDB, behind a narrow door: a get, an ordered scan both ways, a snapshot,
+//! and a commit of mutations that decide on the old item. Another ordered transactional engine could stand behind it.
 //!
 //! ```text
-//! reader thread   Store::get, Store::scan, Store::snapshot        (memory first; WouldBlock means: ask again on the pool)
+//! reader thread   Store::get, Store::scan, Store::snapshot        (memory first; WouldBlock: ask again on the pool)
 //! writer thread   Store::submit -> queue -> committer: read old, Mutation::decide, index rows, one WriteBatch, sync
 //!                                            -> Mutation::complete for each, then one wake per waker
 //! control plane   Store::alter  -> queue -> committer: a closure on the catalog, one synced WriteBatch, new snapshot
@@ -12,8 +12,8 @@
 //!
 //! Invariants:
 //!
-//! 1. Only the committer thread writes rows, counters and the catalog. So every mutation and every alteration is serializable
-//!    with all others, without a lock per table or key.
+//! 1. Only the committer thread writes rows, counters and the catalog. So every mutation and every alteration is
+//!    serializable with all others, without a lock per table or key.
 //! 2. An item, its index rows and its table's counters are in one WriteBatch: after a crash they agree.
 //! 3. What a reader sees is in the WAL, and in `Durability::Sync` it is on disk.
 //! 4. Table ids and index numbers are never used again, so no row of a dropped table can appear in another.

@@ -35,8 +35,8 @@ pub trait Mutation: Any + Send {
     /// Memory that the request holds while it waits: the queue is bounded by the sum.
     fn request_bytes(&self) -> usize;
 
-    /// How old items may be read. A mutation that comes back as [`Outcome::Cold`] although it was warmed (the cache is smaller
-    /// than what is going on) must answer `Tier::Any`, so that it ends: then the committer waits for the disk.
+    /// How old items may be read. A mutation that comes back as [`Outcome::Cold`] although it was warmed (the cache is
+    /// smaller than what is going on) must answer `Tier::Any`, so that it ends: then the committer waits for the disk.
     fn tier(&self) -> Tier {
         Tier::Memory
     }
@@ -79,7 +79,8 @@ pub enum Decision<'s> {
 /// How a mutation ended.
 #[derive(Clone, Debug)]
 pub enum Outcome {
-    /// Decided, and what was decided is as durable as the mode says. Also when it was refused: what the refusal saw is durable.
+    /// Decided, and what was decided is as durable as the mode says. Also when it was refused: what the refusal saw is
+    /// durable.
     Committed,
     /// An old item is not in memory; nothing was decided. [`super::Store::warm`] it on the pool, then submit it again.
     Cold,

@@ -1,7 +1,8 @@
 //! The bounded queue in front of the committer.
 //!
-//! Many threads push, one takes all that is there. A push wakes the committer only if it sleeps, so under load a hand-over costs
-//! a lock and no system call. What was taken counts against the bounds until it is released: a slow sync shows at the door.
+//! Many threads push, one takes all that is there. A push wakes the committer only if it sleeps, so under load a
+//! hand-over costs a lock and no system call. What was taken counts against the bounds until it is released: a slow
+//! sync shows at the door.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -63,8 +64,8 @@ impl Queue {
         Ok(())
     }
 
-    /// Returns whether the queue is open. Not bounded: alterations wait for their end before the next, and there is one thread
-    /// that reclaims space.
+    /// Returns whether the queue is open. Not bounded: alterations wait for their end before the next, and there is one
+    /// thread that reclaims space.
     pub fn push_run(&self, run: Box<dyn FnOnce(&mut Committer) + Send>) -> bool {
         let state = self.lock();
         if state.closed {

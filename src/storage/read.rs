@@ -79,8 +79,8 @@ impl Engine {
     }
 }
 
-/// The store at one moment: several reads that see the same state (TransactGetItems). Short-lived, because it keeps old versions
-/// of rows from being dropped.
+/// The store at one moment: several reads that see the same state (TransactGetItems). Short-lived, because it keeps old
+/// versions of rows from being dropped.
 pub struct Snapshot<'s> {
     engine: &'s Engine,
     /// Before the snapshot, so that they are dropped before what they refer to.

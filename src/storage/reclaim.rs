@@ -32,7 +32,8 @@ pub(super) struct Dropped {
 }
 
 impl Dropped {
-    /// Lower and exclusive upper bound of the row keys. Neither number can be the greatest of its type, or there would be no next.
+    /// Lower and exclusive upper bound of the row keys. Neither number can be the greatest of its type, or there would
+    /// be no next.
     pub fn bounds(self) -> ([u8; layout::SPACE_BYTES], [u8; layout::SPACE_BYTES]) {
         let prefix = |table_id, index_number| super::key::Space { table_id, index_number }.prefix();
         let Dropped { table_id, index_number } = self;
@@ -85,7 +86,8 @@ impl Reclaimer {
     pub fn run(&self, engine: &Engine, queue: &Queue) {
         while let Some(dropped) = self.next() {
             if let Err(error) = reclaim(engine, dropped) {
-                tracing::warn!(table_id = dropped.table_id, %error, "the space of a dropped table is not given back yet");
+                let table_id = dropped.table_id;
+                tracing::warn!(table_id, %error, "the space of a dropped table is not given back yet");
                 continue;
             }
             queue.push_run(Box::new(move |committer| {

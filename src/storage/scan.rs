@@ -16,7 +16,8 @@ pub struct ScanOptions {
     pub fill_cache: bool,
 }
 
-/// Rows of a range in order, all from the moment at which the scan began. What it returned is valid until the next call.
+/// Rows of a range in order, all from the moment at which the scan began. What it returned is valid until the next
+/// call.
 pub struct Rows<'s> {
     iterator: DBRawIterator<'s>,
     direction: Direction,
@@ -56,7 +57,8 @@ impl Engine {
         // RocksDB stops by itself at the bounds, without a look at the block behind them.
         read_options.set_iterate_lower_bound(bounds.lower);
         read_options.set_iterate_upper_bound(bounds.upper);
-        // Within one partition the bloom filters over space and hash rule out most files; beyond it they must not be asked.
+        // Within one partition the bloom filters over space and hash rule out most files; beyond it they must not be
+        // asked.
         read_options.set_prefix_same_as_start(bounds.are_in_one_partition());
         read_options.set_total_order_seek(!bounds.are_in_one_partition());
         // Bounds that exclude each other are no error of the caller, but RocksDB asserts that they do not.
@@ -81,7 +83,8 @@ impl Rows<'_> {
             (Position::AtEnd, _) => return Ok(Row::End),
         }
         self.position = if self.iterator.valid() { Position::AtRow } else { Position::AtEnd };
-        // An iterator ends in the same silent way at the last row, at a block that is not in memory and at a corrupt one.
+        // An iterator ends in the same silent way at the last row, at a block that is not in memory and at a corrupt
+        // one.
         if matches!(self.position, Position::AtEnd) {
             return match self.iterator.status() {
                 Ok(()) => Ok(Row::End),

@@ -25,9 +25,11 @@ use super::scan::{Rows, ScanOptions};
 pub enum Durability {
     /// The write-ahead log is on disk: nothing acknowledged is lost in a power cut.
     Sync,
-    /// The log is synced this often: a power cut loses at most what was acknowledged since. A process crash loses nothing.
+    /// The log is synced this often: a power cut loses at most what was acknowledged since. A process crash loses
+    /// nothing.
     Interval(Duration),
-    /// The log is with the operating system: a process crash loses nothing, a power cut what the system had not written yet.
+    /// The log is with the operating system: a process crash loses nothing, a power cut what the system had not written
+    /// yet.
     Os,
 }
 
@@ -55,7 +57,8 @@ pub struct StoreStatistics {
     pub block_cache_bytes: usize,
 }
 
-/// An open data directory. Shared by all threads; dropping it stops its threads, [`Store::close`] also makes the next start quick.
+/// An open data directory. Shared by all threads; dropping it stops its threads, [`Store::close`] also makes the next
+/// start quick.
 pub struct Store {
     pub(super) engine: Arc<Engine>,
     catalog: Arc<ArcSwap<Catalog>>,
@@ -144,8 +147,8 @@ impl Store {
         self.engine.snapshot()
     }
 
-    /// Hands a mutation to the committer. `Err`: the queue is full (ThrottlingException) or, after [`Store::close`], closed; the
-    /// mutation comes back and is not completed.
+    /// Hands a mutation to the committer. `Err`: the queue is full (ThrottlingException) or, after [`Store::close`],
+    /// closed; the mutation comes back and is not completed.
     pub fn submit(&self, mutation: Box<dyn Mutation>) -> Result<(), Box<dyn Mutation>> {
         self.queue.push(mutation).map_err(|refusal| match refusal {
             Refusal::Full(mutation) | Refusal::Closed(mutation) => mutation,
@@ -160,8 +163,9 @@ impl Store {
         Ok(())
     }
 
-    /// Changes the catalog: `change` runs on the committer thread, serially with all commits and other alterations; what it
-    /// drafted takes effect and is synced when this returns `Ok`, and not at all if it returns `Err`. Blocks: for the pool.
+    /// Changes the catalog: `change` runs on the committer thread, serially with all commits and other alterations;
+    /// what it drafted takes effect and is synced when this returns `Ok`, and not at all if it returns `Err`. Blocks:
+    /// for the pool.
     pub fn alter<T, E>(&self, change: impl FnOnce(&mut Draft) -> Result<T, E> + Send + 'static) -> Result<T, E>
     where
         T: Send + 'static,
@@ -181,8 +185,8 @@ impl Store {
         }
     }
 
-    /// Ends what is in the queue, flushes memtables (so that the next start has no log to replay) and ends background work.
-    /// Reads still work, writes are refused.
+    /// Ends what is in the queue, flushes memtables (so that the next start has no log to replay) and ends background
+    /// work. Reads still work, writes are refused.
     pub fn close(&self) -> Result<(), Error> {
         self.stop_committer();
         let flushed = self.engine.flush();
