@@ -45,7 +45,7 @@ structure!(Parameters<'a>, "CreateTableInput", {
 pub(super) fn run(call: &mut Call<'_>, memory: &RequestMemory) -> Result<(), Failure> {
     let service = call.service;
     let parameters: Parameters<'_> = decode(&memory.body, &memory.arena)?;
-    let definition = define(&parameters, &service.location, service.clock.now_ms())?;
+    let definition = define(&parameters, &service.location, service.clock.now().unix_millis())?;
     let table = service.store.alter(move |draft| -> Result<Arc<Table>, Failure> {
         if draft.catalog().table(&definition.name).is_some() {
             return Err(table_exists(&definition.name).into());
@@ -57,7 +57,11 @@ pub(super) fn run(call: &mut Call<'_>, memory: &RequestMemory) -> Result<(), Fai
 }
 
 /// The table that the parameters describe; its `id` is the store's to give.
-fn define(parameters: &Parameters<'_>, location: &Location, now_ms: u64) -> Result<TableDefinition, ApiError> {
+pub(super) fn define(
+    parameters: &Parameters<'_>,
+    location: &Location,
+    now_ms: u64,
+) -> Result<TableDefinition, ApiError> {
     let name = require_table_name(parameters.table_name)?;
     let mut constraints = Constraints::new(Wording::Older);
     constraints.required(parameters.definitions.is_some(), "attributeDefinitions");
@@ -132,5 +136,4 @@ fn define(parameters: &Parameters<'_>, location: &Location, now_ms: u64) -> Resu
 }
 
 #[cfg(test)]
-#[path = "create_table_tests.rs"]
 mod tests;

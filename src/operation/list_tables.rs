@@ -79,8 +79,10 @@ mod tests {
             (r#"{"Limit":1,"ExclusiveStartTableName":"abc"}"#, Ok(1)),
             (
                 r#"{"Limit":0}"#,
-                Err("1 validation error detected: Value '0' at 'limit' failed to satisfy constraint: Member must have \
-                     value greater than or equal to 1"),
+                Err(
+                    "1 validation error detected: Value '0' at 'limit' failed to satisfy constraint: Member must have \
+                     value greater than or equal to 1",
+                ),
             ),
             (
                 r#"{"Limit":101}"#,

@@ -29,10 +29,7 @@ pub(super) fn run(call: &mut Call<'_>, memory: &RequestMemory) -> Result<(), Fai
 }
 
 /// The ARN, the name of its table, and the tags.
-fn check<'a>(
-    parameters: &Parameters<'a>,
-    location: &Location,
-) -> Result<(&'a str, &'a str, Vec<Tag>), ApiError> {
+fn check<'a>(parameters: &Parameters<'a>, location: &Location) -> Result<(&'a str, &'a str, Vec<Tag>), ApiError> {
     let mut constraints = Constraints::new(Wording::Older);
     let arn = resource_arn::require(parameters.arn, &mut constraints)?;
     constraints.required(parameters.tags.is_some(), "tags");
@@ -73,20 +70,21 @@ mod tests {
         for (members, expected) in [
             (r#""Tags":[]"#, "Invalid TableArn"),
             (
-                &*format!(r#"{ARN}"#),
-                "1 validation error detected: Value null at 'tags' failed to satisfy constraint: Member must not be null",
+                ARN,
+                "1 validation error detected: Value null at 'tags' failed to satisfy constraint: Member must not be \
+                 null",
             ),
             (
                 r#""ResourceArn":"","Tags":[{}]"#,
-                "3 validation errors detected: Value '' at 'resourceArn' failed to satisfy constraint: Member must have \
-                 length greater than or equal to 1; Value null at 'tags.1.member.key' failed to satisfy constraint: \
-                 Member must not be null; Value null at 'tags.1.member.value' failed to satisfy constraint: Member must \
-                 not be null",
+                "3 validation errors detected: Value '' at 'resourceArn' failed to satisfy constraint: Member must \
+                 have length greater than or equal to 1; Value null at 'tags.1.member.key' failed to satisfy \
+                 constraint: Member must not be null; Value null at 'tags.1.member.value' failed to satisfy \
+                 constraint: Member must not be null",
             ),
             (
                 r#""ResourceArn":"x","Tags":[{"Key":"a","Value":""},{"Key":"","Value":""}]"#,
-                "1 validation error detected: Value '' at 'tags.2.member.key' failed to satisfy constraint: Member must \
-                 have length greater than or equal to 1",
+                "1 validation error detected: Value '' at 'tags.2.member.key' failed to satisfy constraint: Member \
+                 must have length greater than or equal to 1",
             ),
             (
                 r#""ResourceArn":"x","Tags":[]"#,

@@ -31,10 +31,7 @@ pub(super) fn run(call: &mut Call<'_>, memory: &RequestMemory) -> Result<(), Fai
 }
 
 /// The ARN, the name of its table, and the keys.
-fn check<'a>(
-    parameters: &Parameters<'a>,
-    location: &Location,
-) -> Result<(&'a str, &'a str, Vec<&'a str>), ApiError> {
+fn check<'a>(parameters: &Parameters<'a>, location: &Location) -> Result<(&'a str, &'a str, Vec<&'a str>), ApiError> {
     let mut constraints = Constraints::new(Wording::Older);
     let arn = resource_arn::require(parameters.arn, &mut constraints)?;
     constraints.required(parameters.keys.is_some(), "tagKeys");
@@ -68,8 +65,10 @@ mod tests {
             ),
             (
                 r#""ResourceArn":"x","TagKeys":["a",""]"#,
-                Err("1 validation error detected: Value '' at 'tagKeys.2.member' failed to satisfy constraint: Member \
-                     must have length greater than or equal to 1"),
+                Err(
+                    "1 validation error detected: Value '' at 'tagKeys.2.member' failed to satisfy constraint: Member \
+                     must have length greater than or equal to 1",
+                ),
             ),
             (
                 r#""ResourceArn":"arn:x","TagKeys":["a"]"#,
