@@ -20,6 +20,9 @@ mod door;
 /// Many idle connections beside a busy one.
 mod idle;
 
+/// The README's program in Rust.
+mod readme;
+
 /// What a restart keeps, after a clean stop and after a kill.
 mod restart;
 
