@@ -20,6 +20,10 @@ mod door;
 
 mod json_syntax;
 
+mod dispatch;
+
+mod request_log;
+
 mod pool;
 
 mod mailbox;

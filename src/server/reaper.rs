@@ -59,12 +59,13 @@ impl Reaper {
         }
     }
 
-    /// Shuts down the connections whose deadline has passed and returns how many they were.
+    /// Shuts down the connections whose deadline has passed and returns how many they were. The second that has begun
+    /// counts as not over, so that no deadline comes early.
     pub fn sweep(&mut self, now: u32) -> usize {
         let mut count = 0;
         for watch in self.watches.iter_mut().flatten() {
             match watch.awaited {
-                Awaited::Request { until } | Awaited::Progress { until } if until <= now => {
+                Awaited::Request { until } | Awaited::Progress { until } if until < now => {
                     watch.awaited = Awaited::Nothing;
                     sys::shutdown_socket(watch.fd, Shutdown::Both);
                     count += 1;
@@ -119,8 +120,8 @@ mod tests {
         let idle = pair(&mut reaper, Awaited::Request { until: 10 });
         let slow = pair(&mut reaper, Awaited::Progress { until: 11 });
         let busy = pair(&mut reaper, Awaited::Nothing);
-        assert_eq!(reaper.sweep(9), 0);
-        assert_eq!(reaper.sweep(10), 1);
+        assert_eq!(reaper.sweep(10), 0);
+        assert_eq!(reaper.sweep(11), 1);
         assert!(is_over(&idle.1) && !is_over(&slow.1) && !is_over(&busy.1));
         assert_eq!(reaper.sweep(1000), 1, "once each");
         assert!(is_over(&slow.1) && !is_over(&busy.1));

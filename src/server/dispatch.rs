@@ -1,0 +1,202 @@
+//! From a complete request to its answer, wherever that is made.
+//!
+//! ```text
+//! perform --> unpack (pool, if compressed) --> settle (door) --> execute --> pack (pool, if asked for and long)
+//!
+//! execute --> Worker on this loop --Respond--------------------------------------------> answer
+//!    |                           \--Block----> pool: Worker with blocking reads --------> answer
+//!    |                            \                        \--Commit--> committer
+//!    |                             --Commit--> committer --Committed--> Worker::finish -> answer
+//!    +-- a large body --> pool                     \--Cold--> pool: warm, then committer again
+//! ```
+//!
+//! What leaves the loop takes a token along, under which its message comes back: see [`super::mailbox`].
+
+use crate::http::encoding::{COMPRESSED_BODY_BYTES_MIN, Coding};
+use crate::operation::{Operation, Outcome, Place, RequestMemory, Response, Step, refuse};
+use crate::server::door::{self, Envelope, Settled};
+use crate::server::event_loop::LoopContext;
+use crate::server::mailbox::Message;
+use crate::server::pool::{Job, Work};
+use std::sync::Arc;
+
+/// Bodies above this are decoded on the pool: decoding takes about 1 us per KB.
+const INLINE_BODY_BYTES_MAX: usize = 256 * 1024;
+
+/// An answer before its head is written.
+pub struct Answer {
+    /// To be given back to the loop; lost when the operation panicked.
+    pub memory: Option<Box<RequestMemory>>,
+    pub response: Response,
+    /// The coding in which the body already is.
+    pub packed: Option<Coding>,
+    /// The operation panicked: its connection is closed after the answer.
+    pub faulty: bool,
+}
+
+impl Answer {
+    fn plain(memory: Box<RequestMemory>, response: Response) -> Answer {
+        Answer { memory: Some(memory), response, packed: None, faulty: false }
+    }
+
+    fn fault(mut response: Response) -> Answer {
+        door::internal_error(&mut response);
+        Answer { memory: None, response, packed: None, faulty: true }
+    }
+
+    /// The answer to work that found the pool full.
+    fn no_room(work: Work) -> Answer {
+        let (memory, mut response) = match work {
+            Work::Execute { memory, response, .. } => (Some(memory), response),
+            Work::Warm { write, response } => (Some(write.into_memory()), response),
+            Work::Pack { memory, response, .. } => (memory, response),
+            Work::Unpack { memory, .. } => (Some(memory), Response::default()),
+        };
+        door::unavailable(&mut response);
+        Answer { memory, response, packed: None, faulty: false }
+    }
+}
+
+/// Answers a request whose body, as it was sent, is in `memory`.
+pub async fn perform(context: &LoopContext, envelope: &Envelope, memory: Box<RequestMemory>) -> Answer {
+    let mut response = context.buffers.borrow_mut().lend_response();
+    // The waits that only rare requests need are boxed, so that the task of a connection stays small.
+    let memory = match envelope.coding {
+        None => memory,
+        Some(coding) => match Box::pin(unpack(context, coding, memory)).await {
+            Ok(memory) => memory,
+            Err(memory) => {
+                // What does not unpack is answered as DynamoDB answers it.
+                door::internal_error(&mut response);
+                return Answer::plain(memory, response);
+            }
+        },
+    };
+    let answer = match envelope.settle(&memory.body, &context.options.region, &mut response) {
+        Settled::Answered => Answer::plain(memory, response),
+        Settled::Execute(operation) => execute(context, operation, memory, response, envelope.accepts).await,
+    };
+    match envelope.accepts {
+        Some(coding) if answer.packed.is_none() && answer.response.body.len() >= COMPRESSED_BODY_BYTES_MIN => {
+            Box::pin(pack(context, coding, answer)).await
+        }
+        _ => answer,
+    }
+}
+
+/// Runs an operation: on this thread if memory can answer, else wherever it must wait.
+async fn execute(
+    context: &LoopContext,
+    operation: &'static Operation,
+    memory: Box<RequestMemory>,
+    mut response: Response,
+    accepts: Option<Coding>,
+) -> Answer {
+    if memory.body.len() > INLINE_BODY_BYTES_MAX {
+        return Box::pin(execute_on_pool(context, operation, memory, response, accepts)).await;
+    }
+    match context.with_worker(|worker| worker.execute(operation, memory, Place::Loop, &mut response)) {
+        None => Answer::fault(response),
+        Some(Step::Respond(memory)) => Answer::plain(memory, response),
+        Some(Step::Block(memory)) => Box::pin(execute_on_pool(context, operation, memory, response, accepts)).await,
+        Some(Step::Commit(write)) => {
+            let token = context.waiters.borrow_mut().register();
+            match context.submit(write, token) {
+                Ok(()) => outcome(context, token, response).await,
+                Err((write, error)) => {
+                    context.waiters.borrow_mut().cancel(token);
+                    refuse(&error, &mut response);
+                    Answer::plain(write.into_memory(), response)
+                }
+            }
+        }
+    }
+}
+
+async fn execute_on_pool(
+    context: &LoopContext,
+    operation: &'static Operation,
+    memory: Box<RequestMemory>,
+    response: Response,
+    accepts: Option<Coding>,
+) -> Answer {
+    match submit_to_pool(context, Work::Execute { operation, memory, response, accepts }) {
+        Err(work) => Answer::no_room(work),
+        Ok(token) => {
+            let response = context.buffers.borrow_mut().lend_response();
+            outcome(context, token, response).await
+        }
+    }
+}
+
+/// Waits for what the committer or the pool makes of a request. `response` is for an answer that is encoded here.
+async fn outcome(context: &LoopContext, mut token: u64, mut response: Response) -> Answer {
+    loop {
+        match context.message(token).await {
+            Message::Committed { write, outcome: Outcome::Cold } => {
+                token = match submit_to_pool(context, Work::Warm { write, response }) {
+                    Ok(token) => token,
+                    Err(work) => return Answer::no_room(work),
+                };
+                response = context.buffers.borrow_mut().lend_response();
+            }
+            Message::Committed { write, outcome } => {
+                let finished = context.with_worker(|worker| worker.finish(write, outcome, &mut response));
+                return match finished {
+                    Some(memory) => Answer::plain(memory, response),
+                    None => Answer::fault(response),
+                };
+            }
+            Message::Answered { memory, response: answered, packed } => {
+                context.buffers.borrow_mut().take_back_response(response);
+                let faulty = memory.is_none();
+                return Answer { memory, response: answered, packed, faulty };
+            }
+            Message::Unpacked { .. } => unreachable!("nothing was to be unpacked"),
+        }
+    }
+}
+
+/// Queues work and returns the token of its message. A full pool gives the work back.
+fn submit_to_pool(context: &LoopContext, work: Work) -> Result<u64, Work> {
+    let token = context.waiters.borrow_mut().register();
+    let job = Job { token, mailbox: Arc::clone(&context.mailbox), work };
+    match context.pool.submit(job) {
+        Ok(()) => Ok(token),
+        Err(job) => {
+            context.waiters.borrow_mut().cancel(token);
+            Err(job.work)
+        }
+    }
+}
+
+/// Unpacks a request body on the pool: a few KB can become 16 MiB. `Err`: it is broken, or too large.
+async fn unpack(
+    context: &LoopContext,
+    coding: Coding,
+    memory: Box<RequestMemory>,
+) -> Result<Box<RequestMemory>, Box<RequestMemory>> {
+    match submit_to_pool(context, Work::Unpack { coding, memory }) {
+        Err(Work::Unpack { memory, .. }) => Err(memory),
+        Err(_) => unreachable!("the pool gives back what it was given"),
+        Ok(token) => match context.message(token).await {
+            Message::Unpacked { memory, result: Ok(()) } => Ok(memory),
+            Message::Unpacked { memory, result: Err(_) } => Err(memory),
+            // The unpacking itself panicked.
+            _ => Err(context.buffers.borrow_mut().lend_memory()),
+        },
+    }
+}
+
+/// Packs an answer on the pool: it costs ten times what the request did. A full pool leaves the answer plain.
+async fn pack(context: &LoopContext, coding: Coding, answer: Answer) -> Answer {
+    let Answer { memory, response, faulty, .. } = answer;
+    match submit_to_pool(context, Work::Pack { coding, memory, response }) {
+        Err(Work::Pack { memory, response, .. }) => Answer { memory, response, packed: None, faulty },
+        Err(_) => unreachable!("the pool gives back what it was given"),
+        Ok(token) => match context.message(token).await {
+            Message::Answered { memory, response, packed } => Answer { memory, response, packed, faulty },
+            _ => unreachable!("packing is answered with an answer"),
+        },
+    }
+}

@@ -1,0 +1,47 @@
+//! The line that `--verbose` prints for each request.
+
+use crate::server::door::Envelope;
+use std::time::Instant;
+
+/// A request that is being answered.
+pub struct RequestLog {
+    operation: &'static str,
+    table: String,
+    begun: Instant,
+}
+
+impl RequestLog {
+    pub fn begin(envelope: &Envelope, body: &[u8]) -> RequestLog {
+        RequestLog { operation: envelope.operation_name(), table: table_name(body), begun: Instant::now() }
+    }
+
+    pub fn end(self, status: u16) {
+        let micros = self.begun.elapsed().as_micros();
+        tracing::info!(operation = self.operation, table = %self.table, status, micros, "request");
+    }
+}
+
+/// The first `"TableName":"…"` of a body, as far as one can tell without decoding it; `-` when there is none.
+fn table_name(body: &[u8]) -> String {
+    let found = memchr::memmem::find(body, b"\"TableName\"").and_then(|at| {
+        let mut parts = body[at + b"\"TableName\"".len()..].split(|&byte| byte == b'"');
+        (parts.next()?.trim_ascii() == b":").then(|| parts.next())?
+    });
+    found.map_or_else(|| "-".to_owned(), |name| String::from_utf8_lossy(name).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn table_names_for_the_log() {
+        let check = |body: &str, name: &str| assert_eq!(table_name(body.as_bytes()), name, "{body}");
+        check(r#"{"TableName":"Music","Key":{}}"#, "Music");
+        check(r#"{"Key":{}, "TableName" : "Music"}"#, "Music");
+        check(r#"{"TableName":5}"#, "-");
+        check(r#"{"RequestItems":{}}"#, "-");
+        check(r#"{"TableName":""#, "");
+        check("", "-");
+    }
+}
