@@ -96,6 +96,27 @@ pub fn path() -> impl Strategy<Value = PlainPath> {
     })
 }
 
+/// Mostly paths that lead somewhere in `item`.
+pub fn path_in(item: &PlainItem) -> BoxedStrategy<PlainPath> {
+    fn collect(value: &Plain, path: &PlainPath, found: &mut Vec<PlainPath>) {
+        found.push(path.clone());
+        let mut below = |step, value| collect(value, &[path.clone(), vec![step]].concat(), found);
+        match value {
+            Plain::L(elements) => {
+                elements.iter().enumerate().for_each(|(index, element)| below(Step::Index(index), element));
+            }
+            Plain::M(map) => map.iter().for_each(|(name, value)| below(Step::Name(name.clone()), value)),
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    item.iter().for_each(|(name, value)| collect(value, &vec![Step::Name(name.clone())], &mut found));
+    if found.is_empty() {
+        return path().boxed();
+    }
+    prop_oneof![6 => prop::sample::select(found), 1 => path()].boxed()
+}
+
 pub fn print_path(path: &PlainPath) -> String {
     let pieces = path.iter().enumerate().map(|(position, step)| match step {
         Step::Name(name) if position == 0 => name.clone(),
@@ -135,25 +156,30 @@ enum Tree {
     Contains(Operand, Operand),
 }
 
-fn operand() -> impl Strategy<Value = Operand> {
-    prop_oneof![
-        4 => path().prop_map(Operand::Path),
-        3 => plain().prop_map(Operand::Value),
-        1 => path().prop_map(Operand::Size),
-    ]
+/// `literal` makes the values that are not taken from the item.
+fn operand(path: &BoxedStrategy<PlainPath>, literal: impl Strategy<Value = Plain> + 'static) -> BoxedStrategy<Operand> {
+    prop_oneof![4 => path.clone().prop_map(Operand::Path), 3 => literal.prop_map(Operand::Value)].boxed()
 }
 
-fn tree() -> impl Strategy<Value = Tree> {
-    let comparator = prop::sample::select(vec!["=", "<>", "<", "<=", ">", ">="]);
+/// Operands of known type mostly have one that the operator takes: others are refused before there is a result.
+fn tree(path: BoxedStrategy<PlainPath>) -> impl Strategy<Value = Tree> {
+    let equality = prop::sample::select(vec!["=", "<>"]);
+    let order = prop::sample::select(vec!["<", "<=", ">", ">="]);
     let type_name = prop::sample::select(vec!["S", "N", "NULL", "SS", "NS", "L", "M", "BOOL"]);
+    let text = || operand(&path, "[ab]{0,2}".prop_map(Plain::S));
+    let any_value = || operand(&path, plain());
+    let number = || operand(&path, (0i64..4).prop_map(Plain::N));
+    let ordered = || prop_oneof![3 => text(), 3 => number(), 1 => path.clone().prop_map(Operand::Size)];
+    let path = || path.clone();
     let leaf = prop_oneof![
-        (comparator, operand(), operand()).prop_map(|(symbol, left, right)| Tree::Compare(symbol, left, right)),
-        (operand(), operand(), operand()).prop_map(|(value, low, high)| Tree::Between(value, low, high)),
-        (operand(), vec(operand(), 1..4)).prop_map(|(value, list)| Tree::In(value, list)),
+        (equality, any_value(), any_value()).prop_map(|(symbol, left, right)| Tree::Compare(symbol, left, right)),
+        (order, ordered(), ordered()).prop_map(|(symbol, left, right)| Tree::Compare(symbol, left, right)),
+        (ordered(), number(), number()).prop_map(|(value, low, high)| Tree::Between(value, low, high)),
+        (any_value(), vec(any_value(), 1..4)).prop_map(|(value, list)| Tree::In(value, list)),
         (any::<bool>(), path()).prop_map(|(expected, path)| Tree::Exists(expected, path)),
         (path(), type_name).prop_map(|(path, name)| Tree::HasType(path, name)),
-        (operand(), operand()).prop_map(|(text, prefix)| Tree::BeginsWith(text, prefix)),
-        (operand(), operand()).prop_map(|(container, member)| Tree::Contains(container, member)),
+        (text(), text()).prop_map(|(text, prefix)| Tree::BeginsWith(text, prefix)),
+        (any_value(), any_value()).prop_map(|(container, member)| Tree::Contains(container, member)),
     ];
     leaf.prop_recursive(5, 24, 2, |inner| {
         prop_oneof![
@@ -371,7 +397,9 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
-    fn conditions_agree_with_a_naive_evaluator(tree in tree(), item in plain_item()) {
+    fn conditions_agree_with_a_naive_evaluator(
+        (item, tree) in plain_item().prop_flat_map(|item| (Just(item.clone()), tree(path_in(&item)))),
+    ) {
         let arena = Bump::new();
         let mut printer = Printer { values: BTreeMap::new() };
         let text = printer.tree(&tree, 0);
@@ -386,7 +414,9 @@ proptest! {
     }
 
     #[test]
-    fn projections_agree_with_a_naive_one(paths in vec(path(), 1..6), item in plain_item()) {
+    fn projections_agree_with_a_naive_one(
+        (item, paths) in plain_item().prop_flat_map(|item| (Just(item.clone()), vec(path_in(&item), 1..6))),
+    ) {
         let arena = Bump::new();
         let paths = disjoint(paths);
         let text = paths.iter().map(print_path).collect::<Vec<_>>().join(", ");

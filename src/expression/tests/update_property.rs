@@ -8,7 +8,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::properties::{
-    Plain, PlainItem, PlainPath, Step, disjoint, path, plain, plain_item, print_path, resolve, to_item,
+    Plain, PlainItem, PlainPath, Step, disjoint, path_in, plain, plain_item, print_path, resolve, to_item,
 };
 use crate::expression::Substitutions;
 use crate::expression::ast::UpdateAst;
@@ -55,25 +55,48 @@ fn finish(draft: Draft) -> Plain {
     }
 }
 
-fn source() -> impl Strategy<Value = Source> {
-    let leaf = prop_oneof![path().prop_map(Source::Path), plain().prop_map(Source::Value)];
-    leaf.prop_recursive(3, 8, 2, |inner| {
+fn source(path: &BoxedStrategy<PlainPath>) -> impl Strategy<Value = Source> + use<> {
+    let path = path.clone();
+    let leaf = prop_oneof![path.clone().prop_map(Source::Path), plain().prop_map(Source::Value)];
+    leaf.prop_recursive(3, 8, 2, move |inner| {
+        let default = (path.clone(), inner.clone());
         prop_oneof![
-            (path(), inner.clone()).prop_map(|(path, default)| Source::IfNotExists(path, default.into())),
-            (inner.clone(), inner).prop_map(|(front, back)| Source::ListAppend(front.into(), back.into())),
+            2 => default.prop_map(|(path, default)| Source::IfNotExists(path, default.into())),
+            1 => (inner.clone(), inner).prop_map(|(front, back)| Source::ListAppend(front.into(), back.into())),
         ]
     })
 }
 
-fn change() -> impl Strategy<Value = Change> {
+/// A number or a set: what ADD takes.
+fn addend() -> impl Strategy<Value = Plain> {
+    plain().prop_map(|plain| match plain {
+        Plain::Ss(_) | Plain::Ns(_) | Plain::N(_) => plain,
+        Plain::S(_) | Plain::Null => Plain::N(1),
+        Plain::L(_) | Plain::M(_) => Plain::Ss(["a".to_owned()].into()),
+    })
+}
+
+fn change(path: &BoxedStrategy<PlainPath>) -> impl Strategy<Value = Change> + use<> {
+    let number =
+        || prop_oneof![path.clone().prop_map(Source::Path), (0i64..4).prop_map(|n| Source::Value(Plain::N(n)))];
+    let sign = prop::sample::select(vec![1i64, -1]);
+    let set = addend().prop_filter("a set", |plain| !matches!(plain, Plain::N(_)));
     prop_oneof![
-        3 => source().prop_map(Change::Set),
-        1 => (source(), prop::sample::select(vec![1i64, -1]), source())
-            .prop_map(|(left, sign, right)| Change::Sum(left, sign, right)),
-        2 => Just(Change::Remove),
-        1 => plain().prop_map(Change::Add),
-        1 => plain().prop_map(Change::Delete),
+        4 => source(path).prop_map(Change::Set),
+        1 => (number(), sign, number()).prop_map(|(left, sign, right)| Change::Sum(left, sign, right)),
+        3 => Just(Change::Remove),
+        1 => addend().prop_map(Change::Add),
+        1 => set.prop_map(Change::Delete),
     ]
+}
+
+/// An item and actions that mostly fit it.
+fn case() -> impl Strategy<Value = (PlainItem, Vec<(PlainPath, Change)>)> {
+    plain_item().prop_flat_map(|item| {
+        let path = path_in(&item);
+        let actions = vec((path.clone(), change(&path)), 1..6);
+        (Just(item), actions)
+    })
 }
 
 /// The value of a right-hand side; `None` is any error.
@@ -202,12 +225,9 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(3000))]
 
     #[test]
-    fn updates_agree_with_a_naive_applier(
-        paths in vec(path(), 1..5),
-        changes in vec(change(), 5),
-        old in plain_item(),
-    ) {
+    fn updates_agree_with_a_naive_applier((old, actions) in case()) {
         let arena = Bump::new();
+        let (paths, changes): (Vec<_>, Vec<_>) = actions.into_iter().unzip();
         let actions: Vec<_> = disjoint(paths).into_iter().zip(changes).collect();
         let mut printer = Printer { values: BTreeMap::new() };
         let text = printer.update(&actions);
