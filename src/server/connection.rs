@@ -64,7 +64,7 @@ pub struct Connection {
     output: Vec<u8>,
     /// When a head that has begun to arrive must be complete.
     head_deadline: Option<u32>,
-    /// What this connection has reserved of the loop's budget for large bodies.
+    /// What this connection has reserved of the memory for large bodies.
     reserved_bytes: usize,
 }
 
@@ -80,7 +80,7 @@ enum Ending {
 enum BodyError {
     TooLarge,
     Malformed,
-    /// The loop's budget for large bodies is used up.
+    /// The memory for large bodies is used up.
     NoRoom,
     Disconnected,
 }
@@ -323,7 +323,7 @@ impl Connection {
         Awaited::Progress { until: by_rate.min(self.context.seconds() + PROGRESS_SECONDS_MAX) }
     }
 
-    /// Large bodies are counted against a budget of the loop. `total_bytes` is what this one needs in all.
+    /// Large bodies are counted against a budget of the server. `total_bytes` is what this one needs in all.
     fn reserve_body_bytes(&mut self, total_bytes: usize) -> Result<(), BodyError> {
         if total_bytes > self.reserved_bytes && total_bytes > BODY_BYTES_KEPT_MAX {
             if !self.context.reserve_body_bytes(total_bytes - self.reserved_bytes) {

@@ -70,7 +70,6 @@ pub struct LoopContext {
     random: Cell<u64>,
     connections: Cell<usize>,
     turned_away: Cell<usize>,
-    large_body_bytes: Cell<usize>,
     /// The loop has been told to stop, or has become empty.
     changed: Notify,
 }
@@ -117,7 +116,6 @@ pub fn run(runtime: &tokio_uring::Runtime, seed: LoopSeed) {
             random: Cell::new(uuid::Uuid::new_v4().as_u64_pair().0),
             connections: Cell::new(0),
             turned_away: Cell::new(0),
-            large_body_bytes: Cell::new(0),
             changed: Notify::new(),
         });
         tokio_uring::spawn(receive_messages(Rc::clone(&context)));
@@ -292,17 +290,19 @@ impl LoopContext {
         std::future::poll_fn(|task| self.waiters.borrow_mut().poll(token, task)).await
     }
 
-    /// Takes from the loop's share of the memory for large bodies; false when there is not as much left.
+    /// Takes from the memory for large bodies; false when there is not as much left.
     pub fn reserve_body_bytes(&self, bytes: usize) -> bool {
-        let reserved = self.large_body_bytes.get() + bytes;
-        let fits = reserved <= LARGE_BODY_BYTES_MAX / self.options.io_threads;
-        if fits {
-            self.large_body_bytes.set(reserved);
+        let reserved = self.shared.large_body_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let fits = reserved <= LARGE_BODY_BYTES_MAX;
+        if !fits {
+            self.release_body_bytes(bytes);
         }
         fits
     }
 
     pub fn release_body_bytes(&self, bytes: usize) {
-        self.large_body_bytes.set(self.large_body_bytes.get() - bytes);
+        if bytes > 0 {
+            self.shared.large_body_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        }
     }
 }

@@ -70,6 +70,8 @@ pub struct Shared {
     connections: AtomicUsize,
     connections_accepted: AtomicU64,
     connections_refused: AtomicU64,
+    /// Request bodies above 64 KB that are being received or worked on.
+    large_body_bytes: AtomicUsize,
 }
 
 /// Counters of a server.
