@@ -1,7 +1,8 @@
 """Servers, clients and tables for the tests.
 
-One server serves most tests, each of which makes tables of its own; tests that stop servers start their own. The binary
-is named by JORMUN_BINARY. Every server runs on a free port with a temporary data directory and is stopped by its own id.
+One server serves most tests, each of which makes tables of its own; tests that stop servers start their own. The
+binary is named by JORMUN_BINARY. Every server runs on a free port with a temporary data directory and is stopped by its
+own id.
 """
 
 import contextlib
@@ -117,7 +118,7 @@ class Api:
         return body
 
     def refuses(self, operation, request, message, error="ValidationException"):
-        """The operation fails with exactly this text; one that ends in `...` is the beginning, a tuple are alternatives."""
+        """The operation fails with this text: with `...` at its end, a beginning; a tuple are alternatives."""
         status, body = self.send(operation, request)
         assert status == 400, body
         prefix = self.error_prefixes.get(error, "com.amazonaws.dynamodb.v20120810#")

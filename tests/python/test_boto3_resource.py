@@ -1,4 +1,4 @@
-"""boto3's resource layer: Key and Attr, conditions, update_item, batch_writer, and the numbers that its serializer makes."""
+"""boto3's resource layer: Key and Attr, conditions, update_item, batch_writer, and its serializer's numbers."""
 
 import decimal
 import random

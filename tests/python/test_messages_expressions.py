@@ -519,7 +519,11 @@ ITEM = {"Item": {"pk": S, "sk": N}}
         (
             "UpdateItem",
             KEY_OF
-            | {"UpdateExpression": "SET q = :v", "ExpressionAttributeValues": V, "ExpressionAttributeNames": {"#z": "z"}},
+            | {
+                "UpdateExpression": "SET q = :v",
+                "ExpressionAttributeValues": V,
+                "ExpressionAttributeNames": {"#z": "z"},
+            },
             ENVELOPE + "Value provided in ExpressionAttributeNames unused in expressions: keys: {#z}",
         ),
         (

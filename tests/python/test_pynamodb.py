@@ -1,4 +1,4 @@
-"""An object mapper, PynamoDB: models with several attribute types, conditions, updates, queries, batches and versions."""
+"""An object mapper, PynamoDB: models of many attribute types, conditions, updates, queries, batches, versions."""
 
 import datetime
 import itertools
