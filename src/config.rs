@@ -2,8 +2,10 @@
 
 use crate::storage::Durability;
 use clap::Parser;
+use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// The account in every ARN: this server has one.
@@ -17,7 +19,7 @@ const THREADS_MAX: usize = 1024;
 #[command(name = "jormundb", version, about, max_term_width = 100)]
 pub struct Config {
     /// TCP port to listen on; 0 takes a free one and prints it
-    #[arg(short, long, env = "JORMUN_PORT", default_value_t = 8002)]
+    #[arg(short, long, env = "JORMUN_PORT", default_value_t = 8002, value_parser = parse_port)]
     pub port: u16,
 
     /// Address or host name to listen on; 0.0.0.0 opens the server to the network
@@ -62,7 +64,7 @@ pub struct Config {
 
     /// Seconds after which a connection without a request is closed
     #[arg(long, env = "JORMUN_IDLE_TIMEOUT", value_name = "SECONDS", default_value_t = 300,
-          value_parser = clap::value_parser!(u32).range(1..=86_400))]
+          value_parser = parse_idle_timeout)]
     pub idle_timeout: u32,
 
     /// Region that ARNs and the health answer name
@@ -78,7 +80,7 @@ const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 const GIB: usize = 1 << 30;
 
-impl std::fmt::Display for Size {
+impl Display for Size {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0 {
             0 => f.write_str("0"),
@@ -126,6 +128,10 @@ fn parse_host(text: &str) -> Result<IpAddr, String> {
     addresses.next().map(|address| address.ip()).ok_or_else(|| "the host has no address".into())
 }
 
+fn parse_port(text: &str) -> Result<u16, String> {
+    parse_count(text, 0, u16::MAX)
+}
+
 fn parse_threads(text: &str) -> Result<usize, String> {
     parse_count(text, 1, THREADS_MAX)
 }
@@ -134,7 +140,11 @@ fn parse_connections(text: &str) -> Result<usize, String> {
     parse_count(text, 1, 1_000_000)
 }
 
-fn parse_count(text: &str, min: usize, max: usize) -> Result<usize, String> {
+fn parse_idle_timeout(text: &str) -> Result<u32, String> {
+    parse_count(text, 1, 86_400)
+}
+
+fn parse_count<T: FromStr + PartialOrd + Display + Copy>(text: &str, min: T, max: T) -> Result<T, String> {
     match text.parse() {
         Ok(count) if (min..=max).contains(&count) => Ok(count),
         _ => Err(format!("a number from {min} to {max} is allowed")),
@@ -238,7 +248,8 @@ mod tests {
     #[test]
     fn a_bad_value_names_the_flag_and_what_is_allowed() {
         let rows = [
-            ("--port 65536", "--port", "0..=65535"),
+            ("--port 65536", "--port", "from 0 to 65535"),
+            ("--port x", "--port", "from 0 to 65535"),
             ("--host not..a..host", "--host", "neither an address nor a known host"),
             ("--io-threads 0", "--io-threads", "from 1 to 1024"),
             ("--pool-threads x", "--pool-threads", "from 1 to 1024"),
@@ -248,7 +259,7 @@ mod tests {
             ("--block-cache 1KB", "--block-cache", "from 1MB"),
             ("--memtable 99999999999999999999GB", "--memtable", "to 4GB"),
             ("--max-connections 0", "--max-connections", "from 1 to 1000000"),
-            ("--idle-timeout 0", "--idle-timeout", "1..=86400"),
+            ("--idle-timeout 0", "--idle-timeout", "from 1 to 86400"),
             ("--region US_EAST", "--region", "lower-case letters"),
         ];
         for (flags, flag, allowed) in rows {
