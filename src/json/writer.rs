@@ -349,6 +349,18 @@ mod tests {
     }
 
     #[test]
+    fn nesting_that_no_item_has_is_corrupt_and_costs_no_stack() {
+        let mut bytes = vec![1, 0, 0, 0, 0, 1, 1, b'a'];
+        for extent in (0..50_000u32).rev().map(|inner| 6 * inner + 1) {
+            bytes.push(0x20);
+            bytes.extend_from_slice(&extent.to_le_bytes());
+            bytes.push(u8::from(extent > 1));
+        }
+        let stored = EncodedItem::open(&bytes).expect("a header");
+        assert_eq!(Writer::new(&mut Vec::new()).stored_item(stored), Err(Corrupt));
+    }
+
+    #[test]
     fn numbers_of_the_protocol() {
         let text = written(|writer| {
             writer.array(|writer| {

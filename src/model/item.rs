@@ -31,8 +31,8 @@ const VERSION: u8 = 1;
 
 const HEADER_BYTES: usize = 5;
 
-/// Stored values nest no deeper than DynamoDB's 32 levels; deeper bytes are corrupt, and would cost stack.
-const DEPTH_MAX: usize = 40;
+/// Stored containers nest no deeper than DynamoDB's 32 levels; deeper bytes are corrupt, and would cost stack.
+const DEPTH_MAX: u8 = 40;
 
 /// Tags of the format above.
 mod tag {
@@ -86,7 +86,9 @@ pub struct RawMap<'a>(Counted<'a>);
 /// What is left to read of a counted sequence.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Counted<'a> {
-    count: usize,
+    count: u32,
+    /// How many containers may still stand inside each other in this one.
+    depth_left: u8,
     reader: Reader<'a>,
 }
 
@@ -122,8 +124,7 @@ impl<'a> EncodedItem<'a> {
 
     /// The attributes as stored.
     pub fn attributes(&self) -> Result<RawMap<'a>, Corrupt> {
-        let mut reader = Reader(&self.0[HEADER_BYTES..]);
-        Ok(RawMap(Counted { count: reader.varint()?, reader }))
+        Reader(&self.0[HEADER_BYTES..]).counted(DEPTH_MAX).map(RawMap)
     }
 
     /// One attribute; the others are skipped.
@@ -147,7 +148,7 @@ impl<'a> EncodedItem<'a> {
     }
 
     pub fn decode(&self, arena: &'a Bump) -> Result<Item<'a>, Corrupt> {
-        decode_map(self.attributes()?, arena, DEPTH_MAX)
+        decode_map(self.attributes()?, arena)
     }
 }
 
@@ -226,33 +227,28 @@ fn push_varint(bytes: &mut BumpVec<'_, u8>, mut number: usize) {
 
 impl<'a> RawValue<'a> {
     pub fn decode(self, arena: &'a Bump) -> Result<Value<'a>, Corrupt> {
-        self.decode_within(arena, DEPTH_MAX)
-    }
-
-    fn decode_within(self, arena: &'a Bump, depth_left: usize) -> Result<Value<'a>, Corrupt> {
-        let depth_left = depth_left.checked_sub(1).ok_or(Corrupt)?;
         Ok(match self {
             RawValue::S(bytes) => Value::S(text(bytes)?),
-            RawValue::N(bytes) => Value::N(Number::from_canonical(text(bytes)?)),
+            RawValue::N(bytes) => Value::N(number(bytes)?),
             RawValue::B(bytes) => Value::B(bytes),
             RawValue::Bool(flag) => Value::Bool(flag),
             RawValue::Null => Value::Null,
             RawValue::Ss(set) => Value::Ss(decode_set(set, arena, text)?),
-            RawValue::Ns(set) => Value::Ns(decode_set(set, arena, |bytes| text(bytes).map(Number::from_canonical))?),
+            RawValue::Ns(set) => Value::Ns(decode_set(set, arena, number)?),
             RawValue::Bs(set) => Value::Bs(decode_set(set, arena, Ok)?),
             RawValue::L(list) => {
                 let mut elements = BumpVec::with_capacity_in(list.0.capacity(), arena);
                 for element in list {
-                    elements.push(element?.decode_within(arena, depth_left)?);
+                    elements.push(element?.decode(arena)?);
                 }
                 Value::L(elements.into_bump_slice())
             }
-            RawValue::M(map) => Value::M(decode_map(map, arena, depth_left)?),
+            RawValue::M(map) => Value::M(decode_map(map, arena)?),
         })
     }
 }
 
-fn decode_map<'a>(map: RawMap<'a>, arena: &'a Bump, depth_left: usize) -> Result<Map<'a>, Corrupt> {
+fn decode_map<'a>(map: RawMap<'a>, arena: &'a Bump) -> Result<Map<'a>, Corrupt> {
     let mut attributes: BumpVec<'a, Attribute<'a>> = BumpVec::with_capacity_in(map.0.capacity(), arena);
     for attribute in map {
         let (name, value) = attribute?;
@@ -260,7 +256,7 @@ fn decode_map<'a>(map: RawMap<'a>, arena: &'a Bump, depth_left: usize) -> Result
         if attributes.last().is_some_and(|previous| previous.name >= name) {
             return Err(Corrupt);
         }
-        attributes.push(Attribute { name, value: value.decode_within(arena, depth_left)? });
+        attributes.push(Attribute { name, value: value.decode(arena)? });
     }
     Ok(Map::from_sorted(attributes.into_bump_slice()))
 }
@@ -281,16 +277,20 @@ fn text(bytes: &[u8]) -> Result<&str, Corrupt> {
     std::str::from_utf8(bytes).map_err(|_| Corrupt)
 }
 
+fn number(bytes: &[u8]) -> Result<Number<'_>, Corrupt> {
+    Number::canonical(text(bytes)?).ok_or(Corrupt)
+}
+
 impl<'a> Counted<'a> {
     /// Room for all elements, without trusting a corrupt count: an element has at least one byte.
     fn capacity(&self) -> usize {
-        self.count.min(self.reader.0.len())
+        (self.count as usize).min(self.reader.0.len())
     }
 
     /// One more element, read by `read`; after an error nothing more comes.
-    fn next<T>(&mut self, read: impl FnOnce(&mut Reader<'a>) -> Result<T, Corrupt>) -> Option<Result<T, Corrupt>> {
+    fn next<T>(&mut self, read: impl FnOnce(&mut Reader<'a>, u8) -> Result<T, Corrupt>) -> Option<Result<T, Corrupt>> {
         self.count = self.count.checked_sub(1)?;
-        let element = read(&mut self.reader);
+        let element = read(&mut self.reader, self.depth_left);
         if element.is_err() {
             self.count = 0;
         }
@@ -303,7 +303,7 @@ macro_rules! counted_iterator {
         impl<'a> $name<'a> {
             /// Elements not read yet.
             pub fn len(&self) -> usize {
-                self.0.count
+                self.0.count as usize
             }
 
             pub fn is_empty(&self) -> bool {
@@ -321,9 +321,12 @@ macro_rules! counted_iterator {
     };
 }
 
-counted_iterator!(RawSet, &'a [u8], |reader| reader.bytes());
-counted_iterator!(RawList, RawValue<'a>, |reader| reader.value());
-counted_iterator!(RawMap, (&'a [u8], RawValue<'a>), |reader| Ok((reader.bytes()?, reader.value()?)));
+counted_iterator!(RawSet, &'a [u8], |reader, _| reader.bytes());
+counted_iterator!(RawList, RawValue<'a>, |reader, depth_left| reader.value(depth_left));
+counted_iterator!(RawMap, (&'a [u8], RawValue<'a>), |reader, depth_left| Ok((
+    reader.bytes()?,
+    reader.value(depth_left)?
+)));
 
 /// The bytes not read yet.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -357,15 +360,20 @@ impl<'a> Reader<'a> {
         self.take(length)
     }
 
-    /// The counted content of a value with an extent.
-    fn counted(&mut self) -> Result<Counted<'a>, Corrupt> {
-        let extent = self.take(4)?;
-        let extent = u32::from_le_bytes([extent[0], extent[1], extent[2], extent[3]]);
-        let mut reader = Reader(self.take(extent as usize)?);
-        Ok(Counted { count: reader.varint()?, reader })
+    /// All that is left, as a counted sequence.
+    fn counted(mut self, depth_left: u8) -> Result<Counted<'a>, Corrupt> {
+        let count = self.varint()?.try_into().map_err(|_| Corrupt)?;
+        Ok(Counted { count, depth_left, reader: self })
     }
 
-    fn value(&mut self) -> Result<RawValue<'a>, Corrupt> {
+    /// The content of a set, list or map, of which `depth_left` may still stand inside each other.
+    fn container(&mut self, depth_left: u8) -> Result<Counted<'a>, Corrupt> {
+        let extent = self.take(4)?;
+        let extent = u32::from_le_bytes([extent[0], extent[1], extent[2], extent[3]]);
+        Reader(self.take(extent as usize)?).counted(depth_left.checked_sub(1).ok_or(Corrupt)?)
+    }
+
+    fn value(&mut self, depth_left: u8) -> Result<RawValue<'a>, Corrupt> {
         Ok(match self.byte()? {
             tag::STRING => RawValue::S(self.bytes()?),
             tag::NUMBER => RawValue::N(self.bytes()?),
@@ -376,11 +384,11 @@ impl<'a> Reader<'a> {
                 _ => return Err(Corrupt),
             },
             tag::NULL => RawValue::Null,
-            tag::STRING_SET => RawValue::Ss(RawSet(self.counted()?)),
-            tag::NUMBER_SET => RawValue::Ns(RawSet(self.counted()?)),
-            tag::BINARY_SET => RawValue::Bs(RawSet(self.counted()?)),
-            tag::LIST => RawValue::L(RawList(self.counted()?)),
-            tag::MAP => RawValue::M(RawMap(self.counted()?)),
+            tag::STRING_SET => RawValue::Ss(RawSet(self.container(depth_left)?)),
+            tag::NUMBER_SET => RawValue::Ns(RawSet(self.container(depth_left)?)),
+            tag::BINARY_SET => RawValue::Bs(RawSet(self.container(depth_left)?)),
+            tag::LIST => RawValue::L(RawList(self.container(depth_left)?)),
+            tag::MAP => RawValue::M(RawMap(self.container(depth_left)?)),
             _ => return Err(Corrupt),
         })
     }
@@ -442,6 +450,44 @@ mod tests {
         for length in 0..encoded.as_bytes().len() {
             let decoded = EncodedItem::open(&encoded.as_bytes()[..length]).and_then(|item| item.decode(&arena));
             assert_eq!(decoded, Err(Corrupt), "{length}");
+        }
+    }
+
+    /// An item with one attribute of `depth` lists inside each other, the innermost empty.
+    fn nested_lists(depth: usize) -> Vec<u8> {
+        let mut bytes = vec![VERSION, 0, 0, 0, 0, 1, 1, b'a'];
+        for inner in (0..depth).rev() {
+            bytes.push(tag::LIST);
+            bytes.extend_from_slice(&(6 * inner as u32 + 1).to_le_bytes());
+            bytes.push(u8::from(inner > 0));
+        }
+        bytes
+    }
+
+    #[test]
+    fn nesting_is_bounded_however_the_item_is_read() {
+        let arena = Bump::new();
+        for (depth, expected) in [(1, Ok(())), (40, Ok(())), (41, Err(Corrupt)), (100_000, Err(Corrupt))] {
+            let bytes = nested_lists(depth);
+            let item = EncodedItem::open(&bytes).unwrap();
+            assert_eq!(item.decode(&arena).map(drop), expected, "{depth}");
+            assert_eq!(item.get("a", &arena).map(drop), expected, "{depth}");
+            let mut raw = item.get_raw("a").map(Option::unwrap);
+            while let Ok(RawValue::L(mut list)) = raw {
+                raw = list.next().unwrap_or(Ok(RawValue::Null));
+            }
+            assert_eq!(raw.map(drop), expected, "{depth}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_canonical_or_corrupt() {
+        let arena = Bump::new();
+        for (number, expected) in [("-7.5", Ok(())), ("0", Ok(())), ("1e5", Err(Corrupt)), ("", Err(Corrupt))] {
+            let mut bytes = vec![VERSION, 0, 0, 0, 0, 1, 1, b'a', tag::NUMBER, number.len() as u8];
+            bytes.extend_from_slice(number.as_bytes());
+            let item = EncodedItem::open(&bytes).unwrap();
+            assert_eq!(item.decode(&arena).map(drop), expected, "{number:?}");
         }
     }
 

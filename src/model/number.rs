@@ -52,7 +52,16 @@ impl<'a> Number<'a> {
         }
         let parts = Parts::scan(text.as_bytes()).ok_or(NumberError::Syntax)?;
         let decimal = parts.normalize()?;
-        Ok(decimal.write(arena))
+        Ok(Number(arena.alloc_str(decimal.text().as_str())))
+    }
+
+    /// The number that is spelled `text`, if that is its canonical text: for text that comes back from the disk.
+    pub fn canonical(text: &'a str) -> Option<Number<'a>> {
+        let is_canonical = is_canonical_integer(text.as_bytes()) || {
+            let decimal = Parts::scan(text.as_bytes())?.normalize().ok()?;
+            decimal.text().as_str() == text
+        };
+        is_canonical.then_some(Number(text))
     }
 
     /// Trusts that `text` is canonical: for text that this type wrote before.
@@ -274,10 +283,12 @@ struct Decimal {
 const TEXT_MAX: usize = 3 + (EXPONENT_MAX + 1 - LAST_DIGIT_MIN) as usize;
 
 impl Decimal {
-    fn write<'b>(&self, arena: &'b Bump) -> Number<'b> {
+    /// The canonical text.
+    fn text(&self) -> TextBuffer {
         let mut text = TextBuffer { bytes: [0; TEXT_MAX], len: 0 };
         if self.count == 0 {
-            return Number::ZERO;
+            text.push(b'0');
+            return text;
         }
         if self.negative {
             text.push(b'-');
@@ -294,7 +305,7 @@ impl Decimal {
             let digit = usize::try_from(index).ok().filter(|&index| index < self.count);
             text.push(b'0' + digit.map_or(0, |index| self.digits[index]));
         }
-        Number(arena.alloc_str(text.as_str()))
+        text
     }
 }
 
@@ -387,7 +398,8 @@ impl FixedPoint {
         for (slot, digit) in digits.iter_mut().zip(used[last..=first].iter().rev()) {
             *slot = *digit;
         }
-        Ok(Decimal { negative, digits, count, first_exponent }.write(arena))
+        let decimal = Decimal { negative, digits, count, first_exponent };
+        Ok(Number(arena.alloc_str(decimal.text().as_str())))
     }
 }
 
@@ -435,6 +447,8 @@ mod tests {
             (largest.as_str(), nines.as_str()),
         ] {
             assert_eq!(parse(input).as_deref(), Ok(expected), "{input}");
+            assert_eq!(Number::canonical(expected), Some(Number(expected)));
+            assert_eq!(Number::canonical(input).is_some(), input == expected, "{input}");
         }
     }
 
