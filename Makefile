@@ -75,8 +75,12 @@ bench: system ## Run the benchmarks: make bench [BENCH=<name>]
 fuzz: system ## Fuzz each target for FUZZ_SECONDS: make fuzz [FUZZ_SECONDS=60 TARGET=<name>]
 	@command -v cargo-fuzz >/dev/null || timeout 1200 cargo install --locked cargo-fuzz
 	@for target in $(or $(TARGET),$(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))); do \
-		RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$(JORMUN_CACHE)/fuzz-target \
-			timeout $$(($(FUZZ_SECONDS) + 3600)) cargo fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS); \
+		mkdir -p fuzz/corpus/$$target; \
+		seeds=$$(ls -d fuzz/seeds/$$target 2>/dev/null || true); \
+		dictionary=$$(ls fuzz/dictionaries/$$target.dict 2>/dev/null || true); \
+		RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$(JORMUN_CACHE)/fuzz-target timeout $$(($(FUZZ_SECONDS) + 3600)) \
+			cargo fuzz run "$$target" fuzz/corpus/$$target $$seeds -- \
+			-max_total_time=$(FUZZ_SECONDS) $${dictionary:+-dict=$$dictionary}; \
 	done
 
 fmt: ## Format the code

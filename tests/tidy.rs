@@ -5,7 +5,7 @@
 //! 2. **Registration.** Each row of the operation table has its file and its `mod` line, each operation's file has its
 //!    row, and the README's table of operations says the same.
 //! 3. **Unsafe** stands only in the files of [`UNSAFE_FILES`], which open with an `#![expect]` and a reason, and every
-//!    use is preceded by a `SAFETY:` comment.
+//!    block is preceded by a `SAFETY:` comment.
 //! 4. **Shape.** Lines of at most 120 columns, files of at most 800 lines, nothing unfinished, nothing ignored.
 //!
 //! A violation is reported as `path:line: what is wrong`, all of them at once.
@@ -34,7 +34,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 const BASE: &[&str] = &["error", "metrics", "clock"];
 
 /// Files that may contain unsafe code, relative to the checkout.
-const UNSAFE_FILES: &[&str] = &[];
+const UNSAFE_FILES: &[&str] = &["src/server/sys.rs", "tests/allocation.rs"];
 
 const LINE_COLUMNS_MAX: usize = 120;
 const FILE_LINES_MAX: usize = 800;
@@ -166,7 +166,7 @@ fn readme_lists_the_operations() {
 #[test]
 fn unsafe_is_confined_and_explained() {
     let mut report = Report::default();
-    for source in sources(&["src", "tests", "benches", "tools"], &["rs"]) {
+    for source in sources(&["src", "tests", "benches", "tools", "fuzz"], &["rs"]) {
         let lines: Vec<_> = source.text.lines().collect();
         let uses: Vec<_> = (0..lines.len()).filter(|&index| has_word(&bare_code(lines[index]), UNSAFE)).collect();
         let listed = UNSAFE_FILES.contains(&source.path.as_str());
@@ -179,7 +179,9 @@ fn unsafe_is_confined_and_explained() {
             report.add(&source, 1, "needs an #![expect] of unsafe_code with its reason");
         }
         for index in uses {
-            if !has_safety_comment(&lines, index) {
+            // A function's declaration makes a contract and uses none.
+            let declares = has_word(&bare_code(lines[index]), "fn");
+            if !declares && !has_safety_comment(&lines, index) {
                 report.add(&source, index + 1, "no SAFETY comment above");
             }
         }

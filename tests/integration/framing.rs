@@ -181,6 +181,9 @@ fn compressed_requests_are_read() {
 fn large_responses_are_compressed_when_asked() {
     let (server, _directory) = server_with_items();
     let mut connection = server.connect();
+    let text = "compressible ".repeat(1000);
+    connection
+        .call("PutItem", &json!({"TableName": "items", "Item": {"id": {"S": "x"}, "t": {"S": text}}}).to_string());
     let scan = Request::new("Scan", r#"{"TableName":"items"}"#);
     let plain = connection.exchange(&scan);
     assert_eq!(plain.header("Content-Encoding"), None);

@@ -60,8 +60,13 @@ def test_settings_of_a_table_change(client, make_table):
     status = lambda: client.describe_table(TableName=name)["Table"]
     eventually(lambda: status()["TableStatus"] == "ACTIVE")
     assert status()["ProvisionedThroughput"].items() >= provisioned.items()
-    client.update_table(TableName=name, DeletionProtectionEnabled=True)
+    client.update_table(TableName=name, TableClass="STANDARD_INFREQUENT_ACCESS")
     eventually(lambda: status()["TableStatus"] == "ACTIVE")
+    assert status()["TableClassSummary"] == {"TableClass": "STANDARD_INFREQUENT_ACCESS"}
+
+
+def test_a_protected_table_is_not_deleted(client, make_table):
+    name = make_table("p:S", DeletionProtectionEnabled=True)
     with pytest.raises(botocore.exceptions.ClientError) as error:
         client.delete_table(TableName=name)
     assert code(error) == "ValidationException"
@@ -70,6 +75,11 @@ def test_settings_of_a_table_change(client, make_table):
         "Disable deletion protection first."
     )
     client.update_table(TableName=name, DeletionProtectionEnabled=False)
+    # The setting is not to flap.
+    with pytest.raises(botocore.exceptions.ClientError) as error:
+        client.update_table(TableName=name, DeletionProtectionEnabled=True)
+    assert code(error) == "ThrottlingException"
+    assert "modified within the previous 15000 milliseconds" in message(error)
 
 
 def test_tags_are_kept(client, make_table):

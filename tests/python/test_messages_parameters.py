@@ -217,52 +217,52 @@ KEY_CONDITION = {"KeyConditionExpression": "pk = :p", "ExpressionAttributeValues
         (
             "PutItem",
             {"Item": PK, "Expected": {"a": {"Exists": True}}},
-            INVALID + "Value must be provided when Exists is true for Attribute: a",
+            ONE + INVALID + "Value must be provided when Exists is true for Attribute: a",
         ),
         (
             "PutItem",
             {"Item": PK, "Expected": {"a": {}}},
-            INVALID + "Value must be provided when Exists is null for Attribute: a",
+            ONE + INVALID + "Value must be provided when Exists is null for Attribute: a",
         ),
         (
             "PutItem",
             {"Item": PK, "Expected": {"a": {"Exists": False, "Value": S}}},
-            INVALID + "Value cannot be used when Exists is false for Attribute: a",
+            ONE + INVALID + "Value cannot be used when Exists is false for Attribute: a",
         ),
         (
             "DeleteItem",
             {"Key": PK, "Expected": {"a": {"Value": S, "AttributeValueList": [S]}}},
-            INVALID + "Value and AttributeValueList cannot be used together for Attribute: a",
+            ONE + INVALID + "Value and AttributeValueList cannot be used together for Attribute: a",
         ),
         (
             "DeleteItem",
             {"Key": PK, "Expected": {"a": {"Exists": True, "ComparisonOperator": "EQ"}}},
-            INVALID + "Exists and ComparisonOperator cannot be used together for Attribute: a",
+            ONE + INVALID + "Exists and ComparisonOperator cannot be used together for Attribute: a",
         ),
         (
             "UpdateItem",
             {"Key": PK, "Expected": {"a": {"ComparisonOperator": "EQ"}}},
-            INVALID + "Value or AttributeValueList must be used with ComparisonOperator: EQ for Attribute: a",
+            ONE + INVALID + "Value or AttributeValueList must be used with ComparisonOperator: EQ for Attribute: a",
         ),
         (
             "UpdateItem",
             {"Key": PK, "Expected": {"a": {"AttributeValueList": [S]}}},
-            INVALID + "AttributeValueList can only be used with a ComparisonOperator for Attribute: a",
+            ONE + INVALID + "AttributeValueList can only be used with a ComparisonOperator for Attribute: a",
         ),
         (
             "UpdateItem",
             {"Key": PK, "AttributeUpdates": {"a": {"Action": "PUT"}}},
-            INVALID + "Only DELETE action is allowed when no attribute value is specified",
+            ONE + INVALID + "Only DELETE action is allowed when no attribute value is specified",
         ),
         (
             "UpdateItem",
             {"Key": PK, "AttributeUpdates": {"a": {"Action": "DELETE", "Value": N}}},
-            INVALID + "DELETE action with value is not supported for the type N",
+            ONE + INVALID + "DELETE action with value is not supported for the type N",
         ),
         (
             "UpdateItem",
             {"Key": PK, "AttributeUpdates": {"a": {"Action": "ADD", "Value": S}}},
-            INVALID + "ADD action is not supported for the type S",
+            ONE + INVALID + "ADD action is not supported for the type S",
         ),
         (
             "Scan",
