@@ -19,7 +19,7 @@ use super::path::{Element, Path};
 use super::substitution::Substitutions;
 
 /// Most elements in the list of an `IN`.
-const IN_LIST_COUNT_MAX: u16 = 100;
+pub(super) const IN_LIST_COUNT_MAX: u16 = 100;
 
 /// What DynamoDB prints as the type of a path where the type must be known.
 const ANY_TYPE: &str = "{NS,SS,L,BS,N,M,B,BOOL,NULL,S}";

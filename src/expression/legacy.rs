@@ -2,6 +2,8 @@
 //! AttributesToGet and ConditionalOperator, turned into the same bound forms.
 //!
 //! Two things differ from expressions: NOT_CONTAINS is false for a missing attribute, and ADD appends to a list.
+//!
+//! Conditions are as bounded in number as the operators of an expression are: a filter is evaluated for each item read.
 
 use bumpalo::Bump;
 use bumpalo::collections::Vec as ArenaVec;
@@ -9,12 +11,20 @@ use bumpalo::collections::Vec as ArenaVec;
 use crate::model::Value;
 
 use super::ast::{Comparator, Step};
-use super::condition::{Condition, Operand, Predicate};
+use super::condition::{Condition, IN_LIST_COUNT_MAX, Operand, Predicate};
 use super::error::ExpressionError;
 use super::key_condition::{KeyClause, KeyClauses, KeyTest};
 use super::path::Path;
 use super::projection::Projection;
 use super::update::{Action, Change, Expression, Source, Update};
+
+/// Most members of Expected or a filter: the operators that an expression may have.
+const CONDITION_COUNT_MAX: usize = 300;
+
+/// Steps of the longest condition, NOT_CONTAINS, and the operator that joins it to the ones before.
+const CONDITION_STEPS_MAX: usize = 5;
+
+const _: () = assert!(CONDITION_COUNT_MAX * CONDITION_STEPS_MAX < u16::MAX as usize, "steps are counted in 16 bits");
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ComparisonOperator {
@@ -117,7 +127,7 @@ impl ComparisonOperator {
         match self {
             ComparisonOperator::Null | ComparisonOperator::NotNull => count == 0,
             ComparisonOperator::Between => count == 2,
-            ComparisonOperator::In => count >= 1,
+            ComparisonOperator::In => (1..=IN_LIST_COUNT_MAX.into()).contains(&count),
             _ => count == 1,
         }
     }
@@ -165,6 +175,7 @@ pub fn bind_filter<'a>(
     arena: &'a Bump,
 ) -> Result<Condition<'a>, ExpressionError> {
     check_conditional_operator(operator, Some(conditions.len()))?;
+    check_condition_count(conditions.len())?;
     let mut program = Program::new(operator, arena);
     for condition in conditions {
         check_condition(condition)?;
@@ -179,6 +190,7 @@ pub fn bind_expected<'a>(
     operator: Option<ConditionalOperator>,
     arena: &'a Bump,
 ) -> Result<Condition<'a>, ExpressionError> {
+    check_condition_count(expected.len())?;
     let mut program = Program::new(operator, arena);
     for attribute in expected {
         let condition = expected_condition(attribute, arena)?;
@@ -266,6 +278,13 @@ pub fn bind_attribute_updates<'a>(
     Ok(Update::new(actions, &[]))
 }
 
+fn check_condition_count(count: usize) -> Result<(), ExpressionError> {
+    if count <= CONDITION_COUNT_MAX {
+        return Ok(());
+    }
+    Err(ExpressionError::parameter(format_args!("The request contains too many conditions; condition count: {count}")))
+}
+
 /// Refuses operands that the operator does not take.
 fn check_condition(condition: &AttributeCondition<'_>) -> Result<(), ExpressionError> {
     let (operator, values) = (condition.operator, condition.values);
@@ -350,23 +369,22 @@ impl<'a> Program<'a> {
     }
 
     fn position(&self) -> u16 {
-        u16::try_from(self.steps.len()).unwrap_or(u16::MAX)
+        self.steps.len() as u16
     }
 
     /// Adds a condition that has passed its checks.
     fn push(&mut self, condition: &AttributeCondition<'a>) {
-        let join = (!self.steps.is_empty()).then(|| {
-            self.steps.push(Step::Not { start: 0 });
-            self.steps.len() - 1
-        });
-        self.push_tests(condition);
-        let end = self.position();
-        if let Some(join) = join {
-            self.steps[join] = match self.joins_with_or {
-                true => Step::Or { start: 0, end },
-                false => Step::And { start: 0, end },
-            };
+        if self.steps.is_empty() {
+            return self.push_tests(condition);
         }
+        let position = self.steps.len();
+        self.steps.push(self.join(0));
+        self.push_tests(condition);
+        self.steps[position] = self.join(self.position());
+    }
+
+    fn join(&self, end: u16) -> Step {
+        if self.joins_with_or { Step::Or { start: 0, end } } else { Step::And { start: 0, end } }
     }
 
     fn push_tests(&mut self, condition: &AttributeCondition<'a>) {
@@ -405,9 +423,8 @@ impl<'a> Program<'a> {
     }
 
     fn push_test(&mut self, predicate: Predicate<'a>) {
-        let index = u16::try_from(self.predicates.len()).unwrap_or(u16::MAX);
+        self.steps.push(Step::Test(self.predicates.len() as u16));
         self.predicates.push(predicate);
-        self.steps.push(Step::Test(index));
     }
 
     fn finish(self) -> Condition<'a> {

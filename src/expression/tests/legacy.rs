@@ -131,6 +131,32 @@ fn joined_conditions() {
 }
 
 #[test]
+fn conditions_are_bounded() {
+    let arena = Bump::new();
+    let names: Vec<String> = (0..301).map(|index| format!("a{index}")).collect();
+    let conditions: Vec<_> = names.iter().map(|name| condition(name, "NOT_CONTAINS \"x\"", &arena)).collect();
+    let all = names[..300].iter().map(|name| format!("{name}=\"y\" ")).collect::<String>();
+    for (operator, document, expected) in [
+        (None, all.as_str(), true),
+        (None, all.trim_start_matches("a0=\"y\" "), false),
+        (Some(ConditionalOperator::Or), "a299=\"y\"", true),
+        (Some(ConditionalOperator::Or), "a300=\"y\"", false),
+    ] {
+        let bound = bind_filter(&conditions[..300], operator, &arena).unwrap();
+        assert_eq!(bound.evaluate(&item(document, &arena)), expected);
+    }
+    let error = bind_filter(&conditions, None, &arena).unwrap_err();
+    assert_eq!(error.message(), format!("{INVALID}The request contains too many conditions; condition count: 301"));
+    let expected = ExpectedAttribute { attribute: "a", value: None, exists: Some(false), operator: None, values: None };
+    assert!(
+        bind_expected(&[expected; 300], None, &arena).is_ok() && bind_expected(&[expected; 301], None, &arena).is_err()
+    );
+    let operands = |count| format!("IN{}", " 1".repeat(count));
+    assert_eq!(filter(&operands(100), "a=1"), Ok(true));
+    assert!(filter(&operands(101), "a=1").is_err());
+}
+
+#[test]
 fn conditional_operators_join_something() {
     let check =
         |count| check_conditional_operator(Some(ConditionalOperator::Or), count).err().map(|e| e.into_message());
