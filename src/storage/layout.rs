@@ -20,7 +20,7 @@
 //!             | "n"                              -- value: table id that the next table gets, u32 little-endian
 //!             | "t" table-id                     -- value: JSON of model::table::TableDefinition
 //!             | "c" table-id                     -- value: counters
-//!             | "d" table-id index-number        -- value: empty. The rows of a dropped table (0) or index are deleted,
+//!             | "d" table-id index-number        -- value: empty. Rows of a dropped table (0) or index: deleted,
 //!                                                   but their space is still to be given back
 //! counters    = 1*( index-number-le rows bytes ) -- first the table itself (0), then its indexes
 //! index-number-le = u16 little-endian
