@@ -72,15 +72,16 @@ check-tidy: system
 bench: system ## Run the benchmarks: make bench [BENCH=<name>]
 	@$(BUILD) bench --locked $(if $(BENCH),--bench '$(BENCH)')
 
+# cargo-fuzz sets RUSTFLAGS, which hides those of .cargo/config.toml; sonic-rs chooses its vector code by them.
 fuzz: system ## Fuzz each target for FUZZ_SECONDS: make fuzz [FUZZ_SECONDS=60 TARGET=<name>]
 	@command -v cargo-fuzz >/dev/null || timeout 1200 cargo install --locked cargo-fuzz
 	@for target in $(or $(TARGET),$(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))); do \
 		mkdir -p fuzz/corpus/$$target; \
 		seeds=$$(ls -d fuzz/seeds/$$target 2>/dev/null || true); \
 		dictionary=$$(ls fuzz/dictionaries/$$target.dict 2>/dev/null || true); \
-		RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$(JORMUN_CACHE)/fuzz-target timeout $$(($(FUZZ_SECONDS) + 3600)) \
-			cargo fuzz run "$$target" fuzz/corpus/$$target $$seeds -- \
-			-max_total_time=$(FUZZ_SECONDS) $${dictionary:+-dict=$$dictionary}; \
+		RUSTC_BOOTSTRAP=1 RUSTFLAGS='-C target-cpu=native' CARGO_TARGET_DIR=$(JORMUN_CACHE)/fuzz-target \
+			timeout $$(($(FUZZ_SECONDS) + 3600)) cargo fuzz run "$$target" fuzz/corpus/$$target $$seeds -- \
+			-timeout=10 -max_total_time=$(FUZZ_SECONDS) $${dictionary:+-dict=$$dictionary}; \
 	done
 
 fmt: ## Format the code
