@@ -97,7 +97,7 @@ pub fn decode<'a, T: Structure<'a>>(body: &'a [u8], arena: &'a Bump) -> Result<T
     }
 }
 
-/// Whether the whole body is one JSON value (nested at most 255 deep).
+/// Whether the whole body is one JSON value (nested at most 255 deep, numbers within the range of f64).
 pub fn is_json(body: &[u8]) -> bool {
     let mut deserializer = sonic_rs::Deserializer::from_slice(body);
     Skip.deserialize(&mut deserializer).is_ok() && deserializer.end().is_ok()
