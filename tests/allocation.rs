@@ -106,15 +106,16 @@ fn a_steady_state_get_item_allocates_nothing() {
 
     let mut connection = TcpStream::connect(server.address()).expect("the server listens");
     let mut answer = Vec::new();
-    let create = r#"{"TableName":"t","KeySchema":[{"AttributeName":"id","KeyType":"HASH"}],
+    let create = r#"{"TableName":"items","KeySchema":[{"AttributeName":"id","KeyType":"HASH"}],
         "AttributeDefinitions":[{"AttributeName":"id","AttributeType":"S"}],"BillingMode":"PAY_PER_REQUEST"}"#;
-    call(&mut connection, "CreateTable", create, &mut answer);
+    let (body, _) = call(&mut connection, "CreateTable", create, &mut answer);
+    assert!(answer[body..].starts_with(br#"{"TableDescription":{"#), "{}", String::from_utf8_lossy(&answer));
     let payload = "x".repeat(400);
-    let put = format!(r#"{{"TableName":"t","Item":{{"id":{{"S":"a"}},"n":{{"N":"1"}},"s":{{"S":"{payload}"}}}}}}"#);
+    let put = format!(r#"{{"TableName":"items","Item":{{"id":{{"S":"a"}},"n":{{"N":"1"}},"s":{{"S":"{payload}"}}}}}}"#);
     call(&mut connection, "PutItem", &put, &mut answer);
 
-    let whole = r#"{"TableName":"t","Key":{"id":{"S":"a"}}}"#;
-    let projected = r##"{"TableName":"t","Key":{"id":{"S":"a"}},"ProjectionExpression":"#n","ConsistentRead":true,
+    let whole = r#"{"TableName":"items","Key":{"id":{"S":"a"}}}"#;
+    let projected = r##"{"TableName":"items","Key":{"id":{"S":"a"}},"ProjectionExpression":"#n","ConsistentRead":true,
         "ExpressionAttributeNames":{"#n":"n"}}"##;
     for get in [whole, projected] {
         // Buffers, the expression cache and RocksDB's block settle first.

@@ -98,9 +98,8 @@ fn bounds<'a>(source: &Source, condition: &KeyCondition<'a>, arena: &'a Bump) ->
 
 /// A value of a key condition. An empty one is no key.
 fn key_value(value: Value<'_>) -> Result<KeyValue<'_>, ApiError> {
-    KeyValue::from_value(value).ok_or_else(|| {
-        ApiError::invalid_parameters("Condition parameter type does not match schema type")
-    })
+    KeyValue::from_value(value)
+        .ok_or_else(|| ApiError::invalid_parameters("Condition parameter type does not match schema type"))
 }
 
 fn sort_condition(test: KeyTest<'_>) -> Result<SortCondition<'_>, ApiError> {

@@ -135,20 +135,26 @@ mod tests {
             (
                 Some(5),
                 Some(5),
-                Err("The Segment parameter is zero-based and must be less than parameter TotalSegments: Segment: 5 is \
-                     not less than TotalSegments: 5"),
+                Err(
+                    "The Segment parameter is zero-based and must be less than parameter TotalSegments: Segment: 5 is \
+                     not less than TotalSegments: 5",
+                ),
             ),
             (
                 Some(1),
                 None,
-                Err("The TotalSegments parameter is required but was not present in the request when Segment parameter \
-                     is present"),
+                Err(
+                    "The TotalSegments parameter is required but was not present in the request when Segment parameter \
+                     is present",
+                ),
             ),
             (
                 None,
                 Some(1),
-                Err("The Segment parameter is required but was not present in the request when parameter TotalSegments \
-                     is present"),
+                Err(
+                    "The Segment parameter is required but was not present in the request when parameter TotalSegments \
+                     is present",
+                ),
             ),
         ] {
             let checked = check_segment(segment, total).map_err(|error| error.message.into_owned());

@@ -99,10 +99,7 @@ pub(super) fn run(call: &mut Call<'_>, memory: &RequestMemory) -> Result<(), Fai
     result
 }
 
-fn check_constraints<'a>(
-    parameters: &Parameters<'a>,
-    mut constraints: Constraints,
-) -> Result<Vec<Get<'a>>, ApiError> {
+fn check_constraints<'a>(parameters: &Parameters<'a>, mut constraints: Constraints) -> Result<Vec<Get<'a>>, ApiError> {
     constraints.required(parameters.transact_items.is_some(), "transactItems");
     let items = parameters.transact_items.unwrap_or_default();
     if parameters.transact_items.is_some() {
@@ -124,11 +121,7 @@ fn check_constraints<'a>(
 }
 
 /// Action by action what does not need a table, then the tables, then the keys: a bad key cancels the transaction.
-fn prepare<'a>(
-    call: &mut Call<'_>,
-    gets: &[Get<'a>],
-    arena: &'a bumpalo::Bump,
-) -> Result<Vec<Read<'a>>, ApiError> {
+fn prepare<'a>(call: &mut Call<'_>, gets: &[Get<'a>], arena: &'a bumpalo::Bump) -> Result<Vec<Read<'a>>, ApiError> {
     let mut projections = Vec::with_capacity(gets.len());
     for get in gets {
         get.projection.check_mixing(call.wording)?;

@@ -13,7 +13,9 @@ const LISTED_MAX: usize = 10;
 /// Violations found so far.
 pub struct Constraints {
     wording: Wording,
+    /// The first [`LISTED_MAX`] violations.
     texts: Vec<String>,
+    count: usize,
 }
 
 /// A constrained enumeration: its values in the order in which AWS prints them, in both wordings.
@@ -39,23 +41,31 @@ pub const RETURN_VALUES_ON_FAILURE: Enumeration = Enumeration { older: "ALL_OLD,
 
 impl Constraints {
     pub fn new(wording: Wording) -> Constraints {
-        Constraints { wording, texts: Vec::new() }
+        Constraints { wording, texts: Vec::new(), count: 0 }
     }
 
     pub fn wording(&self) -> Wording {
         self.wording
     }
 
+    /// Counts a violation, and makes its text if it will be listed.
+    fn push(&mut self, text: impl FnOnce(Wording) -> String) {
+        self.count += 1;
+        if self.count <= LISTED_MAX {
+            self.texts.push(text(self.wording));
+        }
+    }
+
     /// `Member must not be null`.
     pub fn required(&mut self, present: bool, path: &str) {
         if !present {
-            self.texts.push(format!("Value null at '{path}' failed to satisfy constraint: Member must not be null"));
+            self.push(|_| format!("Value null at '{path}' failed to satisfy constraint: Member must not be null"));
         }
     }
 
     /// A value that breaks `rule`. `path` is in lower camel case.
     pub fn violated(&mut self, value: impl Display, path: &str, rule: impl Display) {
-        self.texts.push(match self.wording {
+        self.push(|wording| match wording {
             Wording::Older => format!("Value '{value}' at '{path}' failed to satisfy constraint: {rule}"),
             Wording::Current | Wording::Enveloped => {
                 format!("Value at '{}' failed to satisfy constraint: {rule}", upper_camel(path))
@@ -65,7 +75,7 @@ impl Constraints {
 
     /// A value that breaks `rule`, echoed in both wordings.
     pub fn violated_echoed(&mut self, value: impl Display, path: &str, rule: impl Display) {
-        self.texts.push(format!("Value '{value}' at '{path}' failed to satisfy constraint: {rule}"));
+        self.push(|_| format!("Value '{value}' at '{path}' failed to satisfy constraint: {rule}"));
     }
 
     /// Reads an enumeration of the reports, which is echoed in both wordings.
@@ -94,10 +104,9 @@ impl Constraints {
                     let rule = format!("Member must satisfy enum value set: [{}]", set.older);
                     self.violated_echoed(value, path, rule);
                 }
-                Wording::Current | Wording::Enveloped => self.texts.push(format!(
-                    "Failed to satisfy constraint: Member must satisfy enum value set: [{}]",
-                    set.current
-                )),
+                Wording::Current | Wording::Enveloped => self.push(|_| {
+                    format!("Failed to satisfy constraint: Member must satisfy enum value set: [{}]", set.current)
+                }),
             }
         }
         found
@@ -130,12 +139,12 @@ impl Constraints {
 
     /// All violations in one error.
     pub fn check(self) -> Result<(), ApiError> {
-        let count = self.texts.len();
+        let count = self.count;
         if count == 0 {
             return Ok(());
         }
         let plural = if count == 1 { "" } else { "s" };
-        let listed = self.texts[..count.min(LISTED_MAX)].join("; ");
+        let listed = self.texts.join("; ");
         Err(ApiError::validation(format!("{count} validation error{plural} detected: {listed}")))
     }
 }

@@ -192,9 +192,7 @@ impl<'a> ProjectionParameters<'a> {
     /// The part of an unprocessed request that says what to show.
     pub fn write(&self, writer: &mut Writer<'_>) {
         if let Some(names) = self.attributes_to_get {
-            writer
-                .name("AttributesToGet")
-                .array(|writer| names.iter().flatten().for_each(|name| writer.string(name)));
+            writer.name("AttributesToGet").array(|writer| names.iter().flatten().for_each(|name| writer.string(name)));
         }
         if let Some(expression) = self.expression {
             writer.name("ProjectionExpression").string(expression);

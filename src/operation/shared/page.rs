@@ -206,8 +206,8 @@ impl<'a> Page<'a> {
             match rows.advance()? {
                 Row::Found { key, value } => {
                     self.evaluate(call, key, value, &mut progress, writer, &scratch)?;
-                    let page_is_full = self.limit == Some(progress.evaluated_count)
-                        || progress.row_bytes >= PAGE_BYTES_MAX;
+                    let page_is_full =
+                        self.limit == Some(progress.evaluated_count) || progress.row_bytes >= PAGE_BYTES_MAX;
                     if page_is_full {
                         progress.last_key = Some(arena.alloc_slice_copy(key));
                         return Ok(progress);

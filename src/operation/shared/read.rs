@@ -137,7 +137,8 @@ impl<'a> ReadParameters<'a> {
         )?;
         let values_usable = self.filter_expression.is_some() || self.key_condition_expression.is_some();
         let any = values_usable || self.projection_expression.is_some();
-        let need = if query { "FilterExpression and KeyConditionExpression are null" } else { "FilterExpression is null" };
+        let need =
+            if query { "FilterExpression and KeyConditionExpression are null" } else { "FilterExpression is null" };
         self.substitutions.check_needed(any, values_usable, need, wording)
     }
 
@@ -168,9 +169,9 @@ impl<'a> ReadParameters<'a> {
                 "Cannot specify the {parameter} when choosing to get {}",
                 self.select.unwrap_or_default()
             ))),
-            Some(Select::AllProjectedAttributes) if self.index_name.is_none() => Err(ApiError::validation(
-                "ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName",
-            )),
+            Some(Select::AllProjectedAttributes) if self.index_name.is_none() => {
+                Err(ApiError::validation("ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName"))
+            }
             _ => Ok(()),
         }
     }
@@ -187,9 +188,7 @@ impl<'a> ReadParameters<'a> {
                 .expressions
                 .condition(ExpressionKind::KeyCondition, text)
                 .and_then(|parsed| parsed.bind_key(&substitutions, arena)),
-            (None, Some(conditions)) => {
-                evaluator::bind_key_conditions(legacy::conditions(conditions, arena), arena)
-            }
+            (None, Some(conditions)) => evaluator::bind_key_conditions(legacy::conditions(conditions, arena), arena),
             (None, None) => {
                 return Err(ApiError::validation(
                     "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.",
@@ -244,9 +243,8 @@ impl<'a> ReadParameters<'a> {
         let table = call.table(checked.table_name)?;
         let Some(name) = self.index_name else { return Ok(Source { table, index: None }) };
         let position = table.indexes().iter().position(|index| index.name() == name);
-        let position = position.ok_or_else(|| {
-            ApiError::validation(format!("The table does not have the specified index: {name}"))
-        })?;
+        let position = position
+            .ok_or_else(|| ApiError::validation(format!("The table does not have the specified index: {name}")))?;
         if checked.consistent && table.indexes()[position].definition().is_global() {
             return Err(ApiError::validation("Consistent reads are not supported on global secondary indexes"));
         }

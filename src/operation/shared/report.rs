@@ -8,8 +8,8 @@ use bumpalo::Bump;
 use serde::de::MapAccess;
 
 use super::constraint::Constraints;
-use crate::json::reader::Member;
 use crate::json::Writer;
+use crate::json::reader::Member;
 use crate::model::EncodedItem;
 use crate::model::limits::{READ_UNIT_BYTES, WRITE_UNIT_BYTES};
 use crate::storage::{self, Table, index_changes};
@@ -52,14 +52,9 @@ impl<'a> ReportParameters<'a> {
     }
 
     pub fn capacity(&self, constraints: &mut Constraints) -> CapacityReport {
-        let known = [
-            ("NONE", CapacityReport::None),
-            ("TOTAL", CapacityReport::Total),
-            ("INDEXES", CapacityReport::Indexes),
-        ];
-        constraints
-            .report(self.capacity, "returnConsumedCapacity", "INDEXES, TOTAL, NONE", &known)
-            .unwrap_or_default()
+        let known =
+            [("NONE", CapacityReport::None), ("TOTAL", CapacityReport::Total), ("INDEXES", CapacityReport::Indexes)];
+        constraints.report(self.capacity, "returnConsumedCapacity", "INDEXES, TOTAL, NONE", &known).unwrap_or_default()
     }
 
     pub fn collection_metrics(&self, constraints: &mut Constraints) -> bool {
