@@ -232,3 +232,71 @@ impl TableReads<'_> {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::operation::shared::fixture::Database;
+
+    #[test]
+    fn items_of_several_tables_with_their_own_projections() {
+        let mut database = Database::with_tables();
+        database.fill("hashed", &[r#"{"p":{"S":"a"},"x":{"N":"1"}}"#]);
+        database.fill("sorted", &[r#"{"p":{"S":"a"},"r":{"N":"1"},"y":{"N":"2"}}"#]);
+        let request = r#"{"RequestItems":{"hashed":{"Keys":[{"p":{"S":"a"}},{"p":{"S":"none"}}],
+            "ProjectionExpression":"x"},"sorted":{"Keys":[{"p":{"S":"a"},"r":{"N":"1"}}],"ConsistentRead":true}},
+            "ReturnConsumedCapacity":"TOTAL"}"#;
+        let answer = concat!(
+            r#"{"Responses":{"hashed":[{"x":{"N":"1"}}],"sorted":[{"p":{"S":"a"},"r":{"N":"1"},"y":{"N":"2"}}]},"#,
+            r#""UnprocessedKeys":{},"ConsumedCapacity":[{"TableName":"hashed","CapacityUnits":1.0},"#,
+            r#"{"TableName":"sorted","CapacityUnits":1.0}]}"#
+        );
+        database.answers("BatchGetItem", request, answer);
+    }
+
+    #[test]
+    fn an_answer_is_cut_at_16_mb_and_the_rest_handed_back() {
+        let mut database = Database::with_tables();
+        let payload = "x".repeat(400_000);
+        let mut keys = Vec::new();
+        for number in 0..50 {
+            let key = format!(r#""p":{{"S":"{number}"}}"#);
+            database.fill("hashed", &[&format!(r#"{{{key},"x":{{"S":"{payload}"}}}}"#)]);
+            keys.push(format!("{{{key}}}"));
+        }
+        let request = format!(r#"{{"RequestItems":{{"hashed":{{"Keys":[{}]}}}}}}"#, keys.join(","));
+        let (status, body) = database.call("BatchGetItem", &request);
+        let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+        let count = |value: &serde_json::Value| value.as_array().unwrap().len();
+        let done = count(&body["Responses"]["hashed"]);
+        assert_eq!((status, done), (200, 42), "42 items of 400 KB pass 16 MiB");
+        assert_eq!(count(&body["UnprocessedKeys"]["hashed"]["Keys"]), 50 - done);
+    }
+
+    #[test]
+    fn keys_are_limited_and_distinct() {
+        let mut database = Database::with_tables();
+        let keys = |count: usize| {
+            let keys: Vec<String> = (0..count).map(|number| format!(r#"{{"p":{{"S":"{number}"}}}}"#)).collect();
+            keys.join(",")
+        };
+        for (keys, text) in [
+            (r#"{"p":{"S":"a"}},{"p":{"S":"a"}}"#.to_owned(), "Provided list of item keys contains duplicates"),
+            (
+                keys(101),
+                "1 validation error detected: Value at 'RequestItems.hashed.member.Keys' failed to satisfy constraint: \
+                 Member must have length less than or equal to 100",
+            ),
+            (
+                String::new(),
+                "1 validation error detected: Value at 'RequestItems.hashed.member.Keys' failed to satisfy constraint: \
+                 Member must have length greater than or equal to 1",
+            ),
+        ] {
+            let body = format!(r#"{{"RequestItems":{{"hashed":{{"Keys":[{keys}]}}}}}}"#);
+            database.refuses("BatchGetItem", &body, "ValidationException", text);
+        }
+        let empty = "1 validation error detected: Value at 'RequestItems' failed to satisfy constraint: Member must have \
+                     length greater than or equal to 1";
+        database.refuses("BatchGetItem", r#"{"RequestItems":{}}"#, "ValidationException", empty);
+    }
+}

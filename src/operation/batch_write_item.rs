@@ -218,3 +218,56 @@ fn check_request(request: Option<&WriteRequest<'_>>, call: &Call<'_>) -> Result<
         _ => Err(neither_or_both()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::operation::shared::fixture::Database;
+
+    #[test]
+    fn puts_and_deletes_of_several_tables() {
+        let mut database = Database::with_tables();
+        database.fill("hashed", &[r#"{"p":{"S":"old"}}"#]);
+        let batch = r#"{"RequestItems":{"hashed":[{"PutRequest":{"Item":{"p":{"S":"new"}}}},
+            {"DeleteRequest":{"Key":{"p":{"S":"old"}}}}],
+            "sorted":[{"PutRequest":{"Item":{"p":{"S":"a"},"r":{"N":"1"},"g":{"S":"x"}}}}]},
+            "ReturnConsumedCapacity":"TOTAL","ReturnItemCollectionMetrics":"SIZE"}"#;
+        let answer = concat!(
+            r#"{"UnprocessedItems":{},"ConsumedCapacity":[{"TableName":"hashed","CapacityUnits":2.0},"#,
+            r#"{"TableName":"sorted","CapacityUnits":2.0}],"ItemCollectionMetrics":{"sorted":["#,
+            r#"{"ItemCollectionKey":{"p":{"S":"a"}},"SizeEstimateRangeGB":[0.0,1.0]}]}}"#
+        );
+        database.answers("BatchWriteItem", batch, answer);
+        let scan = r#"{"TableName":"hashed"}"#;
+        database.answers("Scan", scan, r#"{"Items":[{"p":{"S":"new"}}],"Count":1,"ScannedCount":1}"#);
+    }
+
+    #[test]
+    fn one_bad_entry_refuses_the_batch() {
+        let mut database = Database::with_tables();
+        let put = |key: &str| format!(r#"{{"PutRequest":{{"Item":{{"p":{key}}}}}}}"#);
+        let good = put(r#"{"S":"a"}"#);
+        let many = vec![good.as_str(); 26].join(",");
+        for (requests, text) in [
+            (format!("{good},{good}"), "Provided list of item keys contains duplicates"),
+            (format!("{good},{}", put(r#"{"N":"1"}"#)), "The provided key element does not match the schema"),
+            (
+                format!(r#"{good},{{}}"#),
+                "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported \
+                 datatypes",
+            ),
+            (
+                many,
+                "1 validation error detected: Value '{hashed=[...]}' at 'requestItems' failed to satisfy constraint: \
+                 Map value must satisfy constraint: [Member must have length less than or equal to 25, Member must \
+                 have length greater than or equal to 1]",
+            ),
+        ] {
+            let body = format!(r#"{{"RequestItems":{{"hashed":[{requests}]}}}}"#);
+            database.refuses("BatchWriteItem", &body, "ValidationException", text);
+        }
+        let empty = "The requestItems parameter is required for BatchWriteItem";
+        database.refuses("BatchWriteItem", r#"{"RequestItems":{}}"#, "ValidationException", empty);
+        let scan = r#"{"TableName":"hashed"}"#;
+        database.answers("Scan", scan, r#"{"Items":[],"Count":0,"ScannedCount":0}"#);
+    }
+}

@@ -62,3 +62,35 @@ pub(super) fn plan<'a>(call: &mut Call<'_>, memory: &'a RequestMemory) -> Result
     };
     Ok(Plan { actions: vec![action], form: AnswerForm::Item, reports: checked.reports })
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::operation::shared::fixture::Database;
+
+    #[test]
+    fn the_old_item_is_returned_once() {
+        let mut database = Database::with_tables();
+        database.fill("hashed", &[r#"{"p":{"S":"a"},"x":{"N":"1"}}"#]);
+        let delete = r#"{"TableName":"hashed","Key":{"p":{"S":"a"}},"ReturnValues":"ALL_OLD"}"#;
+        database.answers("DeleteItem", delete, r#"{"Attributes":{"p":{"S":"a"},"x":{"N":"1"}}}"#);
+        database.answers("DeleteItem", delete, "{}");
+        let conditional = r#"{"TableName":"hashed","Key":{"p":{"S":"a"}},"ConditionExpression":"x = :one",
+            "ExpressionAttributeValues":{":one":{"N":"1"}}}"#;
+        let failed = "The conditional request failed";
+        database.refuses("DeleteItem", conditional, "ConditionalCheckFailedException", failed);
+    }
+
+    #[test]
+    fn capacity_covers_the_indexes() {
+        let mut database = Database::with_tables();
+        database.fill("sorted", &[r#"{"p":{"S":"a"},"r":{"N":"1"},"g":{"S":"x"}}"#]);
+        let delete = r#"{"TableName":"sorted","Key":{"p":{"S":"a"},"r":{"N":"1.0"}},"ReturnConsumedCapacity":"INDEXES",
+            "ReturnItemCollectionMetrics":"SIZE"}"#;
+        let answer = concat!(
+            r#"{"ConsumedCapacity":{"TableName":"sorted","CapacityUnits":2.0,"Table":{"CapacityUnits":1.0},"#,
+            r#""GlobalSecondaryIndexes":{"by_g":{"CapacityUnits":1.0}}},"#,
+            r#""ItemCollectionMetrics":{"ItemCollectionKey":{"p":{"S":"a"}},"SizeEstimateRangeGB":[0.0,1.0]}}"#
+        );
+        database.answers("DeleteItem", delete, answer);
+    }
+}

@@ -89,3 +89,70 @@ pub(super) fn write_projected(
     writer.item(projection.apply(&document, arena));
     Ok(document.check()?)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::operation::shared::fixture::Database;
+
+    #[test]
+    fn missing_items_and_projections() {
+        let mut database = Database::with_tables();
+        database.fill(
+            "hashed",
+            &[r#"{"p":{"S":"a"},"l":{"L":[{"N":"0"},{"N":"1"},{"M":{"k":{"S":"v"}}}]},"x":{"N":"1"}}"#],
+        );
+        for (rest, answer) in [
+            (r#"{"S":"none"}}"#, "{}"),
+            (r#"{"S":"a"}},"ProjectionExpression":"nothing""#, r#"{"Item":{}}"#),
+            (
+                r#"{"S":"a"}},"ProjectionExpression":"l[2].k, l[0]""#,
+                r#"{"Item":{"l":{"L":[{"N":"0"},{"M":{"k":{"S":"v"}}}]}}}"#,
+            ),
+            (r#"{"S":"a"}},"AttributesToGet":["x"]"#, r#"{"Item":{"x":{"N":"1"}}}"#),
+            (
+                r#"{"S":"none"}},"ReturnConsumedCapacity":"INDEXES""#,
+                concat!(
+                    r#"{"ConsumedCapacity":{"TableName":"hashed","CapacityUnits":0.5,"#,
+                    r#""Table":{"CapacityUnits":0.5}}}"#
+                ),
+            ),
+        ] {
+            database.answers("GetItem", &format!(r#"{{"TableName":"hashed","Key":{{"p":{rest}}}"#), answer);
+        }
+        let arn = "arn:aws:dynamodb:us-east-1:000000000000:table/hashed";
+        let by_arn = format!(r#"{{"TableName":"{arn}","Key":{{"p":{{"S":"a"}}}},"ProjectionExpression":"x"}}"#);
+        database.answers("GetItem", &by_arn, r#"{"Item":{"x":{"N":"1"}}}"#);
+    }
+
+    #[test]
+    fn keys_and_mixed_parameters_are_checked() {
+        let mut database = Database::with_tables();
+        let mismatch = "The provided key element does not match the schema";
+        for (rest, text) in [
+            (r#""Key":{}"#, mismatch),
+            (r#""Key":{"p":{"N":"1"}}"#, mismatch),
+            (r#""Key":{"p":{"S":"a"},"x":{"S":"b"}}"#, mismatch),
+            (
+                r#""Key":{"p":{"S":""}}"#,
+                "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an \
+                 empty string value. Key: p",
+            ),
+            (
+                r#""Key":{"p":{"S":"a"}},"AttributesToGet":["a"],"ProjectionExpression":"b""#,
+                "Can not use both expression and non-expression parameters in the same request: Non-expression \
+                 parameters: {AttributesToGet} Expression parameters: {ProjectionExpression}",
+            ),
+            (
+                r#""Key":{"p":{"S":"a"}},"AttributesToGet":["a","a"]"#,
+                "One or more parameter values were invalid: Duplicate value in attribute name: a",
+            ),
+            (
+                r##""Key":{"p":{"S":"a"}},"ProjectionExpression":"a","ExpressionAttributeNames":{"#b":"b"}"##,
+                "Value provided in ExpressionAttributeNames unused in expressions: keys: {#b}",
+            ),
+        ] {
+            let body = format!(r#"{{"TableName":"hashed",{rest}}}"#);
+            database.refuses("GetItem", &body, "ValidationException", text);
+        }
+    }
+}

@@ -125,6 +125,51 @@ fn after_start_key<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::operation::shared::fixture::Database;
+
+    #[test]
+    fn segments_share_the_items_and_pages_meet() {
+        let mut database = Database::with_tables();
+        let keys: Vec<String> = (0..40).map(|number| format!("k{number}")).collect();
+        for key in &keys {
+            database.fill("hashed", &[&format!(r#"{{"p":{{"S":"{key}"}},"n":{{"N":"1"}}}}"#)]);
+        }
+        let mut found = Vec::new();
+        for segment in 0..5 {
+            let mut start = String::new();
+            loop {
+                let body =
+                    format!(r#"{{"TableName":"hashed","Segment":{segment},"TotalSegments":5,"Limit":3{start}}}"#);
+                let (status, page) = database.call("Scan", &body);
+                let page: serde_json::Value = serde_json::from_str(&page).unwrap();
+                assert_eq!(status, 200, "{page}");
+                let items = page["Items"].as_array().unwrap();
+                found.extend(items.iter().map(|item| item["p"]["S"].as_str().unwrap().to_owned()));
+                let Some(key) = page.get("LastEvaluatedKey") else { break };
+                start = format!(r#","ExclusiveStartKey":{key}"#);
+            }
+        }
+        found.sort_unstable();
+        let mut expected = keys;
+        expected.sort_unstable();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn filters_run_after_the_limit_and_indexes_are_sparse() {
+        let mut database = Database::with_tables();
+        database.fill("hashed", &[r#"{"p":{"S":"a"},"n":{"N":"1"}}"#]);
+        let none = r#"{"TableName":"hashed","FilterExpression":"n > :n","ExpressionAttributeValues":{":n":{"N":"1"}}}"#;
+        database.answers("Scan", none, r#"{"Items":[],"Count":0,"ScannedCount":1}"#);
+        let legacy = r#"{"TableName":"hashed","Select":"COUNT",
+            "ScanFilter":{"n":{"ComparisonOperator":"EQ","AttributeValueList":[{"N":"1.0"}]}}}"#;
+        database.answers("Scan", legacy, r#"{"Count":1,"ScannedCount":1}"#);
+        let sparse = r#"{"p":{"S":"a"},"r":{"N":"1"}}"#;
+        database.fill("sorted", &[sparse, r#"{"p":{"S":"a"},"r":{"N":"2"},"g":{"S":"x"},"y":{"N":"1"}}"#]);
+        let index = r#"{"TableName":"sorted","IndexName":"by_g"}"#;
+        let entry = r#"{"Items":[{"g":{"S":"x"},"p":{"S":"a"},"r":{"N":"2"}}],"Count":1,"ScannedCount":1}"#;
+        database.answers("Scan", index, entry);
+    }
 
     #[test]
     fn segments_come_with_their_total_and_below_it() {

@@ -201,3 +201,37 @@ fn write_item(
     writer.name("Item");
     write_projected(item, projection, arena, writer)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::operation::shared::fixture::Database;
+
+    #[test]
+    fn answers_stand_in_the_order_of_the_request() {
+        let mut database = Database::with_tables();
+        database.fill("hashed", &[r#"{"p":{"S":"a"},"x":{"N":"1"}}"#]);
+        let get = |key: &str, rest: &str| {
+            format!(r#"{{"Get":{{"TableName":"hashed","Key":{{"p":{{"S":"{key}"}}}}{rest}}}}}"#)
+        };
+        let gets = [get("none", ""), get("a", r#","ProjectionExpression":"x""#)];
+        let request = format!(r#"{{"TransactItems":[{}],"ReturnConsumedCapacity":"TOTAL"}}"#, gets.join(","));
+        let answer = concat!(
+            r#"{"Responses":[{},{"Item":{"x":{"N":"1"}}}],"ConsumedCapacity":[{"TableName":"hashed","#,
+            r#""CapacityUnits":4.0,"ReadCapacityUnits":4.0}]}"#
+        );
+        database.answers("TransactGetItems", &request, answer);
+        let nothing = format!(r#"{{"TransactItems":[{}]}}"#, get("a", r#","ProjectionExpression":"y""#));
+        database.answers("TransactGetItems", &nothing, r#"{"Responses":[{}]}"#);
+        let twice = format!(r#"{{"TransactItems":[{},{}]}}"#, get("a", ""), get("a", ""));
+        let text = "Transaction request cannot include multiple operations on one item";
+        database.refuses("TransactGetItems", &twice, "ValidationException", text);
+    }
+
+    #[test]
+    fn a_bad_key_cancels() {
+        let mut database = Database::with_tables();
+        let request = r#"{"TransactItems":[{"Get":{"TableName":"hashed","Key":{"p":{"N":"1"}}}}]}"#;
+        let text = "Transaction cancelled, please refer cancellation reasons for specific reasons [ValidationError]";
+        database.refuses("TransactGetItems", request, "TransactionCanceledException", text);
+    }
+}

@@ -313,3 +313,70 @@ fn fingerprint(items: &[&TransactWriteItem<'_>]) -> u128 {
     }
     hasher.digest128()
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::operation::shared::fixture::Database;
+
+    #[test]
+    fn all_or_nothing() {
+        let mut database = Database::with_tables();
+        database.fill("hashed", &[r#"{"p":{"S":"a"},"n":{"N":"1"}}"#]);
+        let transaction = |limit: u32| {
+            format!(
+                r#"{{"TransactItems":[
+                {{"Put":{{"TableName":"hashed","Item":{{"p":{{"S":"b"}}}}}}}},
+                {{"Update":{{"TableName":"sorted","Key":{{"p":{{"S":"a"}},"r":{{"N":"1"}}}},
+                    "UpdateExpression":"SET x = :v","ExpressionAttributeValues":{{":v":{{"N":"1"}}}}}}}},
+                {{"ConditionCheck":{{"TableName":"hashed","Key":{{"p":{{"S":"a"}}}},"ConditionExpression":"n < :limit",
+                    "ExpressionAttributeValues":{{":limit":{{"N":"{limit}"}}}},
+                    "ReturnValuesOnConditionCheckFailure":"ALL_OLD"}}}}],"ReturnConsumedCapacity":"TOTAL"}}"#
+            )
+        };
+        let (status, body) = database.call("TransactWriteItems", &transaction(1));
+        assert_eq!(status, 400);
+        let cancelled = concat!(
+            r#""Message":"Transaction cancelled, please refer cancellation reasons for specific reasons [None, None, "#,
+            r#"ConditionalCheckFailed]","CancellationReasons":[{"Code":"None"},{"Code":"None"},"#,
+            r#"{"Code":"ConditionalCheckFailed","Message":"The conditional request failed","#,
+            r#""Item":{"n":{"N":"1"},"p":{"S":"a"}}}]}"#
+        );
+        assert!(body.ends_with(cancelled), "{body}");
+        let get = r#"{"TableName":"hashed","Key":{"p":{"S":"b"}}}"#;
+        database.answers("GetItem", get, "{}");
+        let committed = concat!(
+            r#"{"ConsumedCapacity":[{"TableName":"hashed","CapacityUnits":4.0,"WriteCapacityUnits":4.0},"#,
+            r#"{"TableName":"sorted","CapacityUnits":2.0,"WriteCapacityUnits":2.0}]}"#
+        );
+        database.answers("TransactWriteItems", &transaction(2), committed);
+        database.answers("GetItem", get, r#"{"Item":{"p":{"S":"b"}}}"#);
+    }
+
+    #[test]
+    fn requests_that_are_wrong_as_a_whole() {
+        let mut database = Database::with_tables();
+        let put = |key: &str| format!(r#"{{"Put":{{"TableName":"hashed","Item":{{"p":{key}}}}}}}"#);
+        let one = put(r#"{"S":"a"}"#);
+        for (items, text) in [
+            (
+                String::new(),
+                "1 validation error detected: Value '[]' at 'transactItems' failed to satisfy constraint: Member must \
+                 have length greater than or equal to 1",
+            ),
+            (format!("{one},{one}"), "Transaction request cannot include multiple operations on one item"),
+            ("{}".to_owned(), "TransactItems can only contain one of Check, Put, Update or Delete"),
+            (
+                put(r#"{"S":""}"#),
+                "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an \
+                 empty string value. Key: p",
+            ),
+        ] {
+            let body = format!(r#"{{"TransactItems":[{items}]}}"#);
+            database.refuses("TransactWriteItems", &body, "ValidationException", text);
+        }
+        let mistyped = format!(r#"{{"TransactItems":[{one},{}]}}"#, put(r#"{"N":"1"}"#));
+        let text =
+            "Transaction cancelled, please refer cancellation reasons for specific reasons [None, ValidationError]";
+        database.refuses("TransactWriteItems", &mistyped, "TransactionCanceledException", text);
+    }
+}

@@ -1,7 +1,17 @@
-//! Definitions for tests.
+//! What tests of operations run in: definitions, and a database without sockets.
 
+use std::sync::{Arc, Condvar, Mutex};
+
+use bumpalo::Bump;
+
+use crate::clock::Clock;
+use crate::model::arn::Location;
 use crate::model::table::{BillingMode, Throughput};
 use crate::model::{KeyAttribute, KeyKind, KeySchema, TableDefinition};
+use crate::operation::{
+    Mailbox, Operation, Outcome, PendingWrite, Place, RequestMemory, Response, Service, Step, Wake, Worker,
+};
+use crate::storage::{Durability, Store, StoreOptions};
 
 /// A table with the given key attributes and no indexes.
 pub fn definition(name: &str, hash: &[(&str, char)], range: &[(&str, char)]) -> TableDefinition {
@@ -33,4 +43,126 @@ fn attributes(attributes: &[(&str, char)]) -> Vec<KeyAttribute> {
         _ => KeyKind::B,
     };
     attributes.iter().map(|&(name, letter)| KeyAttribute { name: name.to_owned(), kind: kind(letter) }).collect()
+}
+
+/// A service over a store in a temporary directory, with one worker: what a loop and the pool do, on one thread.
+pub struct Database {
+    worker: Worker,
+    mailbox: Arc<Outbox>,
+    _directory: tempfile::TempDir,
+}
+
+/// Where committed writes arrive.
+#[derive(Default)]
+struct Outbox {
+    finished: Mutex<Option<(Box<PendingWrite>, Outcome)>>,
+    arrived: Condvar,
+}
+
+impl Wake for Outbox {
+    fn wake(&self) {
+        self.arrived.notify_all();
+    }
+}
+
+impl Mailbox for Outbox {
+    fn push(&self, _: u64, write: Box<PendingWrite>, outcome: Outcome) {
+        *self.finished.lock().unwrap() = Some((write, outcome));
+    }
+}
+
+impl Database {
+    pub fn new() -> Database {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&StoreOptions {
+            path: directory.path().join("data"),
+            durability: Durability::Os,
+            block_cache_bytes: 8 << 20,
+            memtable_bytes: 8 << 20,
+        })
+        .unwrap();
+        let location = Location { region: "us-east-1".into(), account: "000000000000".into() };
+        let service = Service { store, location, endpoint: "127.0.0.1:8002".into(), clock: Clock::System };
+        Database { worker: Worker::new(Arc::new(service)), mailbox: Arc::default(), _directory: directory }
+    }
+
+    /// A database with the tables `hashed` (S `p`) and `sorted` (S `p`, N `r`; a local index `by_l` on N `l`, keys only; a
+    /// global index `by_g` on S `g`, with `x` included).
+    pub fn with_tables() -> Database {
+        let mut database = Database::new();
+        let hashed = r#"{"TableName":"hashed","BillingMode":"PAY_PER_REQUEST",
+            "AttributeDefinitions":[{"AttributeName":"p","AttributeType":"S"}],
+            "KeySchema":[{"AttributeName":"p","KeyType":"HASH"}]}"#;
+        let sorted = r#"{"TableName":"sorted","BillingMode":"PAY_PER_REQUEST",
+            "AttributeDefinitions":[{"AttributeName":"p","AttributeType":"S"},{"AttributeName":"r","AttributeType":"N"},
+                {"AttributeName":"l","AttributeType":"N"},{"AttributeName":"g","AttributeType":"S"}],
+            "KeySchema":[{"AttributeName":"p","KeyType":"HASH"},{"AttributeName":"r","KeyType":"RANGE"}],
+            "LocalSecondaryIndexes":[{"IndexName":"by_l","Projection":{"ProjectionType":"KEYS_ONLY"},
+                "KeySchema":[{"AttributeName":"p","KeyType":"HASH"},{"AttributeName":"l","KeyType":"RANGE"}]}],
+            "GlobalSecondaryIndexes":[{"IndexName":"by_g","Projection":{"ProjectionType":"INCLUDE",
+                "NonKeyAttributes":["x"]},"KeySchema":[{"AttributeName":"g","KeyType":"HASH"}]}]}"#;
+        for table in [hashed, sorted] {
+            let (status, body) = database.call("CreateTable", table);
+            assert_eq!(status, 200, "{body}");
+        }
+        database
+    }
+
+    /// Runs one request to its end.
+    pub fn call(&mut self, operation: &str, body: &str) -> (u16, String) {
+        let operation = Operation::find(operation).unwrap();
+        let mut memory = Box::new(RequestMemory { body: body.into(), arena: Bump::new() });
+        let mut response = Response::default();
+        for place in [Place::Loop, Place::Pool] {
+            match self.worker.execute(operation, memory, place, &mut response) {
+                Step::Respond(_) => break,
+                Step::Block(lent) => memory = lent,
+                Step::Commit(write) => {
+                    let (mut write, mut outcome) = self.commit(write);
+                    if matches!(outcome, Outcome::Cold) {
+                        self.worker.service().warm(&mut write).unwrap();
+                        (write, outcome) = self.commit(write);
+                    }
+                    self.worker.finish(write, outcome, &mut response);
+                    break;
+                }
+            }
+        }
+        (response.status, String::from_utf8(response.body).unwrap())
+    }
+
+    fn commit(&self, write: Box<PendingWrite>) -> (Box<PendingWrite>, Outcome) {
+        let (mailbox, waker): (Arc<dyn Mailbox>, Arc<dyn Wake>) = (self.mailbox.clone(), self.mailbox.clone());
+        let submitted = self.worker.service().submit(write, &mailbox, &waker, 0);
+        assert!(submitted.is_ok(), "the queue has room");
+        let mut finished = self.mailbox.finished.lock().unwrap();
+        loop {
+            match finished.take() {
+                Some(result) => return result,
+                None => finished = self.mailbox.arrived.wait(finished).unwrap(),
+            }
+        }
+    }
+
+    /// Runs a request that is to succeed with exactly this answer.
+    pub fn answers(&mut self, operation: &str, body: &str, expected: &str) {
+        let (status, answer) = self.call(operation, body);
+        assert_eq!((status, answer.as_str()), (200, expected), "{operation} {body}");
+    }
+
+    /// Runs a request that is to fail with this type and text.
+    pub fn refuses(&mut self, operation: &str, body: &str, kind: &str, text: &str) {
+        let (status, answer) = self.call(operation, body);
+        let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+        let actual_kind = answer["__type"].as_str().unwrap().split('#').nth(1).unwrap().to_owned();
+        let actual_text = answer.get("message").or(answer.get("Message")).and_then(|text| text.as_str()).unwrap_or("");
+        assert_eq!((status, actual_kind.as_str(), actual_text), (400, kind, text), "{operation} {body}");
+    }
+
+    /// Puts items into a table.
+    pub fn fill(&mut self, table: &str, items: &[&str]) {
+        for item in items {
+            self.answers("PutItem", &format!(r#"{{"TableName":"{table}","Item":{item}}}"#), "{}");
+        }
+    }
 }

@@ -43,6 +43,6 @@ pub mod transaction;
 /// PutItem, UpdateItem, DeleteItem: what their parameters have in common.
 pub mod write;
 
-/// Definitions for tests.
+/// What tests of operations run in.
 #[cfg(test)]
 pub mod fixture;
