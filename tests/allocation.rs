@@ -1,7 +1,7 @@
 //! A steady-state GetItem allocates nothing: counted in a server inside this process, over a real connection.
 //!
-//! The counter sees what Rust code allocates. RocksDB's C interface makes one small object of its own for a value that it
-//! pins; that one is C++'s.
+//! The counter sees what Rust code allocates. RocksDB's C interface makes one small object of its own for a value that
+//! it pins; that one is C++'s.
 
 #![expect(unsafe_code, reason = "a global allocator is unsafe to implement")]
 
