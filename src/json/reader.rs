@@ -520,7 +520,8 @@ mod tests {
     fn members_nulls_and_unknown_names() {
         let arena = Bump::new();
         let body = br#" {"Name":"a\u00e9\ud83d\ude00","Flag":"YES","Limit":1.9,"Units":7,"Names":["x",null],
-            "Map":{"b":"1","a":"2","b":"3"},"Inner":{"Flag":true,"Other":[1,{"x":[]}]},"Inners":[null],"Nothing":null} "#;
+            "Map":{"b":"1","a":"2","b":"3"},"Inner":{"Flag":true,"Other":[1,{"x":[]}]},"Inners":[null],
+            "Nothing":null} "#;
         let decoded = decode::<Parameters>(body, &arena).expect("valid");
         assert_eq!(
             decoded,

@@ -18,8 +18,8 @@ impl<'a> Document<'a> for Map<'a> {
     }
 }
 
-/// Attributes decoded one by one before the whole item is. Each look-up walks the item, and one that repeats decodes the
-/// attribute again: a condition may name one large list 300 times.
+/// Attributes decoded one by one before the whole item is. Each look-up walks the item, and one that repeats decodes
+/// the attribute again: a condition may name one large list 300 times.
 const SINGLE_LOOKUP_COUNT_MAX: u32 = 4;
 
 /// A stored item of which only the attributes asked for are decoded, unless many are.

@@ -8,8 +8,8 @@
 //! fraction = digit* nonzero          -- no trailing zeros
 //! ```
 //!
-//! `-0` does not occur. So two numbers are equal exactly when their texts are, a read copies bytes, and only ordering and
-//! arithmetic look at the digits.
+//! `-0` does not occur. So two numbers are equal exactly when their texts are, a read copies bytes, and only ordering
+//! and arithmetic look at the digits.
 
 use std::cmp::Ordering;
 

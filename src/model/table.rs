@@ -1,7 +1,7 @@
 //! Tables and indexes as they were accepted: a definition that is not valid is not a `TableDefinition`.
 //!
-//! These types are also the catalog's record of a table. Their serialized form is part of the on-disk format: a new field
-//! needs `#[serde(default)]`.
+//! These types are also the catalog's record of a table. Their serialized form is part of the on-disk format: a new
+//! field needs `#[serde(default)]`.
 
 use serde::{Deserialize, Serialize};
 
@@ -37,7 +37,8 @@ pub struct KeyAttribute {
 
 /// The attributes that identify an item or order an index.
 ///
-/// A table and a local index have one hash attribute and at most one range attribute; a global index up to four of each.
+/// A table and a local index have one hash attribute and at most one range attribute; a global index up to four of
+/// each.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeySchema {
     pub hash: Vec<KeyAttribute>,

@@ -295,8 +295,8 @@ mod tests {
             let body = format!(r#"{{"RequestItems":{{"hashed":{{"Keys":[{keys}]}}}}}}"#);
             database.refuses("BatchGetItem", &body, "ValidationException", text);
         }
-        let empty = "1 validation error detected: Value at 'RequestItems' failed to satisfy constraint: Member must have \
-                     length greater than or equal to 1";
+        let empty = "1 validation error detected: Value at 'RequestItems' failed to satisfy constraint: Member must \
+                     have length greater than or equal to 1";
         database.refuses("BatchGetItem", r#"{"RequestItems":{}}"#, "ValidationException", empty);
     }
 }

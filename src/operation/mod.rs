@@ -4,11 +4,11 @@
 //! server -> Worker::execute -> table::Operation::run
 //!             Read   decode, look up, answer; `Block` if memory cannot answer
 //!             Long   the same, always on the pool: control plane, Scan
-//!             Write  decode and check into a `Plan`, then `Commit`: committer decides -> Worker::finish encodes the answer
+//!             Write  decode and check into a `Plan`, then `Commit`: the committer decides, Worker::finish answers
 //! ```
 //!
-//! An operation's file holds its parameters, their decoding, its execution, the encoding of its answer and its tests; what
-//! several operations have in common is in `shared`.
+//! An operation's file holds its parameters, their decoding, its execution, the encoding of its answer and its tests;
+//! what several operations have in common is in `shared`.
 
 mod batch_get_item;
 

@@ -148,7 +148,10 @@ mod tests {
         let items: Vec<String> = [(1, "u", 30), (2, "v", 20), (10, "u", 10)]
             .iter()
             .map(|(r, g, l)| {
-                format!(r#"{{"p":{{"S":"a"}},"r":{{"N":"{r}"}},"g":{{"S":"{g}"}},"l":{{"N":"{l}"}},"x":{{"N":"{r}"}},"y":{{"N":"{l}"}}}}"#)
+                format!(
+                    r#"{{"p":{{"S":"a"}},"r":{{"N":"{r}"}},"g":{{"S":"{g}"}},"l":{{"N":"{l}"}},
+                        "x":{{"N":"{r}"}},"y":{{"N":"{l}"}}}}"#
+                )
             })
             .collect();
         database.fill("sorted", &items.iter().map(String::as_str).collect::<Vec<_>>());
@@ -188,7 +191,8 @@ mod tests {
             ),
             (
                 format!(
-                    r#""KeyConditionExpression":"p = :p AND r BETWEEN :r AND :s",{values},":r":{{"N":"1.5"}},":s":{{"N":"9"}}}}"#
+                    r#""KeyConditionExpression":"p = :p AND r BETWEEN :r AND :s",
+                        {values},":r":{{"N":"1.5"}},":s":{{"N":"9"}}}}"#
                 ),
                 &["2"],
                 1,
@@ -212,7 +216,8 @@ mod tests {
             ),
             (
                 format!(
-                    r#""KeyConditionExpression":"p = :p",{values}}},"ExclusiveStartKey":{{"p":{{"S":"a"}},"r":{{"N":"3"}}}}"#
+                    r#""KeyConditionExpression":"p = :p",{values}}},
+                        "ExclusiveStartKey":{{"p":{{"S":"a"}},"r":{{"N":"3"}}}}"#
                 ),
                 &["10"],
                 1,
@@ -249,7 +254,8 @@ mod tests {
                 r#"{"Items":[{"g":{"S":"v"},"p":{"S":"a"},"r":{"N":"2"},"x":{"N":"2"}}],"Count":1,"ScannedCount":1}"#,
             ),
             (
-                r#""IndexName":"by_g","KeyConditionExpression":"g = :v","ExpressionAttributeValues":{":v":{"S":"v"}},"Limit":1,
+                r#""IndexName":"by_g","KeyConditionExpression":"g = :v","ExpressionAttributeValues":{":v":{"S":"v"}},
+                    "Limit":1,
                     "Select":"COUNT","ReturnConsumedCapacity":"INDEXES""#,
                 concat!(
                     r#"{"Count":1,"ScannedCount":1,"LastEvaluatedKey":{"g":{"S":"v"},"p":{"S":"a"},"r":{"N":"2"}},"#,

@@ -115,8 +115,8 @@ fn after_start_key<'a>(
     let row_key = source.start_row(start, arena).map_err(|fault| fault.error(source.index.is_some()))?;
     match segment {
         Some((segment, total)) if !bounds.contains(row_key) => Err(ApiError::validation(format!(
-            "The provided starting key is invalid: Invalid ExclusiveStartKey. Please use ExclusiveStartKey with correct \
-             Segment. TotalSegments: {total} Segment: {segment}"
+            "The provided starting key is invalid: Invalid ExclusiveStartKey. Please use ExclusiveStartKey with \
+             correct Segment. TotalSegments: {total} Segment: {segment}"
         ))),
         _ => Ok(bounds.after(row_key, Direction::Forward, arena)),
     }

@@ -83,7 +83,8 @@ mod tests {
                 r#"{"Attributes":{"c":{"N":"5"}}}"#,
             ),
             (
-                r#""UpdateExpression":"SET c = :v, d = c","ReturnValues":"ALL_NEW","ExpressionAttributeValues":{":v":{"N":"6"}}"#,
+                r#""UpdateExpression":"SET c = :v, d = c","ReturnValues":"ALL_NEW",
+                   "ExpressionAttributeValues":{":v":{"N":"6"}}"#,
                 r#"{"Attributes":{"c":{"N":"6"},"d":{"N":"5"},"p":{"S":"u"}}}"#,
             ),
             (r#""UpdateExpression":"REMOVE d","ReturnValues":"UPDATED_OLD""#, r#"{"Attributes":{"d":{"N":"5"}}}"#),
@@ -115,7 +116,8 @@ mod tests {
         for (body, text) in [
             (
                 update(r#""UpdateExpression":"SET p = :v","ExpressionAttributeValues":{":v":{"S":"w"}}"#),
-                "One or more parameter values were invalid: Cannot update attribute p. This attribute is part of the key",
+                "One or more parameter values were invalid: Cannot update attribute p. This attribute is part of the \
+                 key",
             ),
             (update(&grow), "Item size to update has exceeded the maximum allowed size"),
             (

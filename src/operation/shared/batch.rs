@@ -8,9 +8,9 @@ use crate::error::ApiError;
 use crate::model::limits::{TABLE_NAME_LENGTH_MAX, TABLE_NAME_LENGTH_MIN};
 
 /// What AWS's decoder says of a scalar in place of a parameterized list or map.
-pub const PARAMETERIZED_TYPE: &str = "class sun.reflect.generics.reflectiveObjects.ParameterizedTypeImpl cannot be cast \
-    to class java.lang.Class (sun.reflect.generics.reflectiveObjects.ParameterizedTypeImpl and java.lang.Class are in \
-    module java.base of loader 'bootstrap')";
+pub const PARAMETERIZED_TYPE: &str = "class sun.reflect.generics.reflectiveObjects.ParameterizedTypeImpl cannot be \
+    cast to class java.lang.Class (sun.reflect.generics.reflectiveObjects.ParameterizedTypeImpl and java.lang.Class \
+    are in module java.base of loader 'bootstrap')";
 
 /// A map of tables that is there but empty.
 pub fn required(operation: &str) -> ApiError {

@@ -86,8 +86,8 @@ impl Database {
         Database { worker: Worker::new(Arc::new(service)), mailbox: Arc::default(), _directory: directory }
     }
 
-    /// A database with the tables `hashed` (S `p`) and `sorted` (S `p`, N `r`; a local index `by_l` on N `l`, keys only; a
-    /// global index `by_g` on S `g`, with `x` included).
+    /// A database with the tables `hashed` (S `p`) and `sorted` (S `p`, N `r`; a local index `by_l` on N `l`, keys
+    /// only; a global index `by_g` on S `g`, with `x` included).
     pub fn with_tables() -> Database {
         let mut database = Database::new();
         let hashed = r#"{"TableName":"hashed","BillingMode":"PAY_PER_REQUEST",

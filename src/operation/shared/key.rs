@@ -81,8 +81,8 @@ fn typed_value<'a>(attribute: &KeyAttribute, item: Item<'a>, wording: ItemKeyWor
 fn check_value<'a>(value: Value<'a>, attribute: &KeyAttribute) -> Result<KeyValue<'a>, ApiError> {
     if let Some(kind) = empty_kind(&value) {
         return Err(ApiError::validation(format!(
-            "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty \
-             {kind} value. Key: {}",
+            "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an \
+             empty {kind} value. Key: {}",
             attribute.name
         )));
     }
@@ -125,8 +125,8 @@ fn check_range_size(value: KeyValue<'_>) -> Result<(), ApiError> {
     )))
 }
 
-/// Refuses an item whose index key attributes have another type, are empty or too long. `updated`: the item is the result
-/// of an update, which AWS words differently.
+/// Refuses an item whose index key attributes have another type, are empty or too long. `updated`: the item is the
+/// result of an update, which AWS words differently.
 pub fn check_index_keys(table: &TableDefinition, item: Item<'_>, updated: bool) -> Result<(), ApiError> {
     if table.indexes.is_empty() {
         return Ok(());
@@ -166,8 +166,8 @@ fn check_index_value(
         let cannot = format!("The AttributeValue for a key attribute cannot contain an empty {kind} value.");
         return Err(ApiError::validation(if updated {
             format!(
-                "One or more parameter values are not valid. The update expression attempted to update a secondary index \
-                 key to a value that is not supported. {cannot}"
+                "One or more parameter values are not valid. The update expression attempted to update a secondary \
+                 index key to a value that is not supported. {cannot}"
             )
         } else {
             format!(

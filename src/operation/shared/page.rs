@@ -1,7 +1,7 @@
 //! Pages of Query and Scan: which rows, how many, what is shown of each, and where the next page begins.
 //!
-//! A page ends after `Limit` evaluated items, or with the item that brings the evaluated data to 1 MB; only then there is a
-//! LastEvaluatedKey, even if nothing is left behind it. The filter runs after both.
+//! A page ends after `Limit` evaluated items, or with the item that brings the evaluated data to 1 MB; only then
+//! there is a LastEvaluatedKey, even if nothing is left behind it. The filter runs after both.
 
 use std::sync::Arc;
 

@@ -116,7 +116,8 @@ impl<'a> ReadParameters<'a> {
         })
     }
 
-    /// `filter`: what the legacy filter is called. KeyConditions may stand beside the expressions that they do not replace.
+    /// `filter`: what the legacy filter is called. KeyConditions may stand beside the expressions that they do not
+    /// replace.
     pub fn check_mixing(&self, filter: &'static str, query: bool, wording: Wording) -> Result<(), ApiError> {
         let key_conditions = self.key_conditions.is_some();
         let others = [

@@ -41,7 +41,8 @@ fn check_form(name: &str, constraints: &mut Constraints) {
     }
 }
 
-/// Whether every character is one that names of tables and indexes may have. The empty name counts as short, not malformed.
+/// Whether every character is one that names of tables and indexes may have. The empty name counts as short, not
+/// malformed.
 pub fn is_name(name: &str) -> bool {
     name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
 }
