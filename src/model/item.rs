@@ -501,8 +501,7 @@ mod tests {
         leaf.prop_recursive(6, 64, 8, |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..6).prop_map(serde_json::Value::from),
-                prop::collection::btree_map(any::<String>(), inner, 0..6)
-                    .prop_map(|map| serde_json::Value::from_iter(map)),
+                prop::collection::btree_map(any::<String>(), inner, 0..6).prop_map(serde_json::Value::from_iter),
             ]
         })
     }

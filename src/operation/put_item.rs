@@ -118,10 +118,9 @@ mod tests {
         for (body, text) in [
             (
                 "{}",
-                format!(
-                    "2 validation errors detected: Value null at 'tableName' failed to satisfy constraint: \
-                Member must not be null; Value null at 'item' failed to satisfy constraint: Member must not be null"
-                ),
+                "2 validation errors detected: Value null at 'tableName' failed to satisfy constraint: Member must not \
+                 be null; Value null at 'item' failed to satisfy constraint: Member must not be null"
+                    .to_owned(),
             ),
             (
                 r#"{"TableName":"hashed"}"#,

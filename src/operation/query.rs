@@ -122,7 +122,7 @@ fn after_start_key<'a>(
     direction: Direction,
     arena: &'a Bump,
 ) -> Result<Bounds<'a>, ApiError> {
-    let row_key = source.start_row(start, arena).map_err(|fault| fault.error(source.index.is_some()))?;
+    let row_key = source.start_row(start, arena).map_err(|fault| fault.query_error(source))?;
     if !bounds.contains(row_key) {
         let partition = KeyCondition { range_equal: &[], range_test: None, ..*condition };
         let text = if self::bounds(source, &partition, arena)?.contains(row_key) {

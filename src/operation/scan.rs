@@ -112,7 +112,7 @@ fn after_start_key<'a>(
     segment: Option<Segment>,
     arena: &'a bumpalo::Bump,
 ) -> Result<Bounds<'a>, ApiError> {
-    let row_key = source.start_row(start, arena).map_err(|fault| fault.error(source.index.is_some()))?;
+    let row_key = source.start_row(start, arena).map_err(|fault| fault.scan_error(source))?;
     match segment {
         Some((segment, total)) if !bounds.contains(row_key) => Err(ApiError::validation(format!(
             "The provided starting key is invalid: Invalid ExclusiveStartKey. Please use ExclusiveStartKey with \

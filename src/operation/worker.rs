@@ -129,7 +129,7 @@ impl Worker {
     /// Answers a write that the committer gave back.
     pub fn finish(
         &mut self,
-        write: Box<PendingWrite>,
+        write: PendingWrite,
         outcome: Outcome,
         response: &mut Response,
     ) -> Box<RequestMemory> {

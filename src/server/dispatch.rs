@@ -141,7 +141,7 @@ async fn outcome(context: &LoopContext, mut token: u64, mut response: Response) 
                 response = context.buffers.borrow_mut().lend_response();
             }
             Message::Committed { write, outcome } => {
-                let finished = context.with_worker(|worker| worker.finish(write, outcome, &mut response));
+                let finished = context.with_worker(|worker| worker.finish(*write, outcome, &mut response));
                 return match finished {
                     Some(memory) => Answer::plain(memory, response),
                     None => Answer::fault(response),

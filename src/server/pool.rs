@@ -156,7 +156,7 @@ impl Thread {
             Work::Warm { mut write, mut response } => match self.service.warm(&mut write) {
                 Ok(()) => self.submit(token, mailbox, write, response),
                 Err(error) => {
-                    let memory = Some(self.worker.finish(write, Outcome::Failed(error), &mut response));
+                    let memory = Some(self.worker.finish(*write, Outcome::Failed(error), &mut response));
                     Some(Message::Answered { memory, response, packed: None })
                 }
             },

@@ -21,7 +21,8 @@ pub fn required(operation: &str) -> ApiError {
 pub fn check_table_names<'n>(mut names: impl Iterator<Item = &'n str>, path: &str, constraints: &mut Constraints) {
     let malformed = names.find(|name| {
         let length_is_valid = (TABLE_NAME_LENGTH_MIN..=TABLE_NAME_LENGTH_MAX).contains(&name.len());
-        !name.starts_with("arn:") && !(length_is_valid && is_name(name))
+        let is_valid = name.starts_with("arn:") || (length_is_valid && is_name(name));
+        !is_valid
     });
     if let Some(name) = malformed {
         constraints.violated(

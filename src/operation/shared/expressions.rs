@@ -124,7 +124,7 @@ impl<'a> SubstitutionParameters<'a> {
     {
         let value = |value: Option<AttributeValue<'a>>| value.map_or(Value::Null, |value| value.value);
         let entries = self.values.map_or(&[][..], |Entries(entries)| entries);
-        let attributes = entries.iter().map(|(name, given)| Attribute { name: *name, value: value(*given) });
+        let attributes = entries.iter().map(|(name, given)| Attribute { name, value: value(*given) });
         Map::from_sorted(BumpVec::from_iter_in(attributes, arena).into_bump_slice())
     }
 

@@ -123,7 +123,7 @@ impl Database {
                         self.worker.service().warm(&mut write).unwrap();
                         (write, outcome) = self.commit(write);
                     }
-                    self.worker.finish(write, outcome, &mut response);
+                    self.worker.finish(*write, outcome, &mut response);
                     break;
                 }
             }

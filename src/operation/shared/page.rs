@@ -88,7 +88,7 @@ impl Source {
         self.key().attributes().chain(table_key.into_iter().flat_map(KeySchema::attributes))
     }
 
-    /// The row that an ExclusiveStartKey stands for; the error is in the wording of Query.
+    /// The row that an ExclusiveStartKey stands for.
     pub fn start_row<'a>(&self, start: Map<'a>, arena: &'a Bump) -> Result<&'a [u8], StartKeyFault> {
         let mut names: Vec<&str> = self.key_attributes().map(|attribute| attribute.name.as_str()).collect();
         names.sort_unstable();
@@ -146,14 +146,23 @@ pub enum StartKeyFault {
 }
 
 impl StartKeyFault {
-    /// `index`: rows of an index are read, of which AWS says less.
-    pub fn error(self, index: bool) -> ApiError {
-        const INVALID: &str = "The provided starting key is invalid";
+    const INVALID: &str = "The provided starting key is invalid";
+
+    /// As Scan answers it: of an index it says less.
+    pub fn scan_error(self, source: &Source) -> ApiError {
+        match source.index {
+            Some(_) => ApiError::validation(Self::INVALID),
+            None => StartKeyFault::Types.query_error(source),
+        }
+    }
+
+    /// As Query answers it: it tells names from types.
+    pub fn query_error(self, source: &Source) -> ApiError {
         match self {
-            StartKeyFault::Types if !index => {
-                ApiError::validation(format!("{INVALID}: The provided key element does not match the schema"))
+            StartKeyFault::Types if source.index.is_none() => {
+                ApiError::validation(format!("{}: The provided key element does not match the schema", Self::INVALID))
             }
-            _ => ApiError::validation(INVALID),
+            _ => ApiError::validation(Self::INVALID),
         }
     }
 }

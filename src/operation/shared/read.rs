@@ -189,6 +189,9 @@ impl<'a> ReadParameters<'a> {
                 .expressions
                 .condition(ExpressionKind::KeyCondition, text)
                 .and_then(|parsed| parsed.bind_key(&substitutions, arena)),
+            (None, Some(conditions)) if conditions.0.is_empty() => {
+                return Err(ApiError::validation("Conditions can be of length 1 or 2 only"));
+            }
             (None, Some(conditions)) => evaluator::bind_key_conditions(legacy::conditions(conditions, arena), arena),
             (None, None) => {
                 return Err(ApiError::validation(
