@@ -73,6 +73,42 @@ pub trait Structure<'a>: Default {
     fn member<A: MapAccess<'a>>(&mut self, name: &str, member: Member<'_, 'a, A>) -> Result<(), A::Error>;
 }
 
+/// Declares a structure of the API: members by their names on the wire, then groups of members that several structures
+/// share, with the methods that take what is theirs and give back what is not.
+macro_rules! structure {
+    ($(#[$attribute:meta])* $name:ident $(<$lifetime:lifetime>)?, $aws_name:literal,
+     { $($member:literal => $field:ident: $shape:ty,)* }
+     $(, { $($group:ident: $group_shape:ty,)* }, [ $($taker:ident . $method:ident),* ])?) => {
+        $(#[$attribute])*
+        #[derive(Clone, Copy, Debug, Default)]
+        pub struct $name $(<$lifetime>)? {
+            $(pub $field: $shape,)*
+            $($(pub $group: $group_shape,)*)?
+        }
+
+        impl<'a> $crate::json::Structure<'a> for $name $(<$lifetime>)? {
+            const NAME: &'static str = concat!("com.amazonaws.dynamodb.v20120810.", $aws_name);
+
+            fn member<A: serde::de::MapAccess<'a>>(
+                &mut self,
+                name: &str,
+                member: $crate::json::reader::Member<'_, 'a, A>,
+            ) -> Result<(), A::Error> {
+                match name {
+                    $($member => self.$field = member.read()?,)*
+                    _ => {
+                        $($(let Some(member) = self.$taker.$method(name, member)? else { return Ok(()) };)*)?
+                        member.skip()?;
+                    }
+                }
+                Ok(())
+            }
+        }
+    };
+}
+
+pub(crate) use structure;
+
 /// Where a value stands; AWS words a scalar in place of a structure differently.
 #[derive(Clone, Copy)]
 pub enum Place {

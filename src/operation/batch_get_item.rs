@@ -1,7 +1,5 @@
 //! BatchGetItem: up to 100 items by their primary keys, from several tables.
 
-use serde::de::MapAccess;
-
 use super::call::Call;
 use super::get_item::write_projected;
 use super::shared::batch;
@@ -13,56 +11,26 @@ use super::shared::report::{CapacityReport, ReportParameters, read_halves, write
 use super::worker::{Failure, RequestMemory};
 use crate::error::ApiError;
 use crate::expression::Projection;
-use crate::json::reader::Member;
-use crate::json::{AttributeMap, Entries, Structure, Writer, decode};
+use crate::json::reader::structure;
+use crate::json::{AttributeMap, Entries, Writer, decode};
 use crate::model::EncodedItem;
 use crate::model::limits::{BATCH_GET_BYTES_MAX, BATCH_GET_COUNT_MAX};
 use crate::storage::{Lookup, Table};
 
-#[derive(Default)]
-struct Parameters<'a> {
-    request_items: Option<Entries<'a, Option<KeysAndAttributes<'a>>>>,
+structure!(Parameters<'a>, "BatchGetItemInput", {
+    "RequestItems" => request_items: Option<Entries<'a, Option<KeysAndAttributes<'a>>>>,
+}, {
     reports: ReportParameters<'a>,
-}
+}, [reports.member]);
 
-/// What is wanted of one table.
-#[derive(Clone, Copy, Default)]
-struct KeysAndAttributes<'a> {
-    keys: Option<&'a [Option<AttributeMap<'a>>]>,
-    consistent_read: Option<bool>,
+structure!(
+    /// What is wanted of one table.
+    KeysAndAttributes<'a>, "KeysAndAttributes", {
+    "Keys" => keys: Option<&'a [Option<AttributeMap<'a>>]>,
+    "ConsistentRead" => consistent_read: Option<bool>,
+}, {
     projection: ProjectionParameters<'a>,
-}
-
-impl<'a> Structure<'a> for Parameters<'a> {
-    const NAME: &'static str = "com.amazonaws.dynamodb.v20120810.BatchGetItemInput";
-
-    fn member<A: MapAccess<'a>>(&mut self, name: &str, member: Member<'_, 'a, A>) -> Result<(), A::Error> {
-        match name {
-            "RequestItems" => self.request_items = member.read()?,
-            _ => {
-                let Some(member) = self.reports.member(name, member)? else { return Ok(()) };
-                member.skip()?;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl<'a> Structure<'a> for KeysAndAttributes<'a> {
-    const NAME: &'static str = "com.amazonaws.dynamodb.v20120810.KeysAndAttributes";
-
-    fn member<A: MapAccess<'a>>(&mut self, name: &str, member: Member<'_, 'a, A>) -> Result<(), A::Error> {
-        match name {
-            "Keys" => self.keys = member.read()?,
-            "ConsistentRead" => self.consistent_read = member.read()?,
-            _ => {
-                let Some(member) = self.projection.member(name, member)? else { return Ok(()) };
-                member.skip()?;
-            }
-        }
-        Ok(())
-    }
-}
+}, [projection.member]);
 
 /// The reads of one table, ready to be done.
 struct TableReads<'a> {

@@ -1,6 +1,6 @@
 //! BatchWriteItem: up to 25 puts and deletes, each for itself.
 
-use serde::de::{MapAccess, SeqAccess};
+use serde::de::SeqAccess;
 
 use super::call::Call;
 use super::plan::{Action, ActionResult, AnswerForm, Change, Plan, ReturnValues};
@@ -12,51 +12,33 @@ use super::shared::key::{ItemKeyWording, PrimaryKey, check_index_keys};
 use super::shared::report::{ReportParameters, Reports};
 use super::worker::RequestMemory;
 use crate::error::ApiError;
-use crate::json::reader::{MapValue, Member};
-use crate::json::{AttributeMap, Context, Entries, Shape, Structure, decode};
+use crate::json::reader::{MapValue, Place, structure};
+use crate::json::{AttributeMap, Context, Entries, Shape, decode};
 use crate::model::EncodedItem;
 use crate::model::limits::BATCH_WRITE_COUNT_MAX;
 
-#[derive(Default)]
-struct Parameters<'a> {
-    request_items: Option<Entries<'a, WriteRequests<'a>>>,
+structure!(Parameters<'a>, "BatchWriteItemInput", {
+    "RequestItems" => request_items: Option<Entries<'a, WriteRequests<'a>>>,
+}, {
     reports: ReportParameters<'a>,
-}
+}, [reports.member]);
+
+structure!(WriteRequest<'a>, "WriteRequest", {
+    "PutRequest" => put: Option<PutRequest<'a>>,
+    "DeleteRequest" => delete: Option<DeleteRequest<'a>>,
+});
+
+structure!(PutRequest<'a>, "PutRequest", {
+    "Item" => item: Option<AttributeMap<'a>>,
+});
+
+structure!(DeleteRequest<'a>, "DeleteRequest", {
+    "Key" => key: Option<AttributeMap<'a>>,
+});
 
 /// The requests of one table.
-#[derive(Clone, Copy, Default)]
-struct WriteRequests<'a>(Option<&'a [Option<WriteRequest<'a>>]>);
-
-#[derive(Clone, Copy, Default)]
-struct WriteRequest<'a> {
-    put: Option<PutRequest<'a>>,
-    delete: Option<DeleteRequest<'a>>,
-}
-
-#[derive(Clone, Copy, Default)]
-struct PutRequest<'a> {
-    item: Option<AttributeMap<'a>>,
-}
-
-#[derive(Clone, Copy, Default)]
-struct DeleteRequest<'a> {
-    key: Option<AttributeMap<'a>>,
-}
-
-impl<'a> Structure<'a> for Parameters<'a> {
-    const NAME: &'static str = "com.amazonaws.dynamodb.v20120810.BatchWriteItemInput";
-
-    fn member<A: MapAccess<'a>>(&mut self, name: &str, member: Member<'_, 'a, A>) -> Result<(), A::Error> {
-        match name {
-            "RequestItems" => self.request_items = member.read()?,
-            _ => {
-                let Some(member) = self.reports.member(name, member)? else { return Ok(()) };
-                member.skip()?;
-            }
-        }
-        Ok(())
-    }
-}
+#[derive(Clone, Copy, Debug, Default)]
+pub struct WriteRequests<'a>(Option<&'a [Option<WriteRequest<'a>>]>);
 
 impl MapValue for WriteRequests<'_> {
     const CLASS: &'static str = "java.util.List<com.amazonaws.dynamodb.v20120810.WriteRequest>";
@@ -67,49 +49,12 @@ impl<'a> Shape<'a> for WriteRequests<'a> {
         WriteRequests(None)
     }
 
-    fn unexpected_scalar(_: crate::json::reader::Place) -> &'static str {
+    fn unexpected_scalar(_: Place) -> &'static str {
         batch::PARAMETERIZED_TYPE
     }
 
     fn list<A: SeqAccess<'a>>(context: &Context<'a>, elements: A) -> Result<Self, A::Error> {
         Shape::list(context, elements).map(WriteRequests)
-    }
-}
-
-impl<'a> Structure<'a> for WriteRequest<'a> {
-    const NAME: &'static str = "com.amazonaws.dynamodb.v20120810.WriteRequest";
-
-    fn member<A: MapAccess<'a>>(&mut self, name: &str, member: Member<'_, 'a, A>) -> Result<(), A::Error> {
-        match name {
-            "PutRequest" => self.put = member.read()?,
-            "DeleteRequest" => self.delete = member.read()?,
-            _ => member.skip()?,
-        }
-        Ok(())
-    }
-}
-
-impl<'a> Structure<'a> for PutRequest<'a> {
-    const NAME: &'static str = "com.amazonaws.dynamodb.v20120810.PutRequest";
-
-    fn member<A: MapAccess<'a>>(&mut self, name: &str, member: Member<'_, 'a, A>) -> Result<(), A::Error> {
-        match name {
-            "Item" => self.item = member.read()?,
-            _ => member.skip()?,
-        }
-        Ok(())
-    }
-}
-
-impl<'a> Structure<'a> for DeleteRequest<'a> {
-    const NAME: &'static str = "com.amazonaws.dynamodb.v20120810.DeleteRequest";
-
-    fn member<A: MapAccess<'a>>(&mut self, name: &str, member: Member<'_, 'a, A>) -> Result<(), A::Error> {
-        match name {
-            "Key" => self.key = member.read()?,
-            _ => member.skip()?,
-        }
-        Ok(())
     }
 }
 

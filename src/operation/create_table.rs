@@ -9,7 +9,7 @@ use super::shared::table_definition::parameters::{
     AttributeDefinition, GlobalSecondaryIndex, KeySchemaElement, LocalSecondaryIndex, OnDemandThroughput,
     ProvisionedThroughput, SseSpecification, StreamSpecification, WarmThroughput, check_encryption, check_identifier,
     read_billing_mode, read_definitions, read_global_indexes, read_key, read_local_indexes, read_stream,
-    read_throughput, structure,
+    read_throughput,
 };
 use super::shared::table_definition::{
     Definitions, IndexContext, check_units, define_class, define_encryption, define_indexes, define_key,
@@ -20,6 +20,7 @@ use super::shared::table_description::{View, write_answer};
 use super::worker::{Failure, RequestMemory};
 use crate::error::{ApiError, Wording};
 use crate::json::decode;
+use crate::json::reader::structure;
 use crate::model::TableDefinition;
 use crate::model::arn::Location;
 use crate::model::table::{BillingMode, Throughput};

@@ -1,7 +1,5 @@
 //! GetItem: one item by its primary key.
 
-use serde::de::MapAccess;
-
 use super::call::Call;
 use super::shared::constraint::Constraints;
 use super::shared::expressions::{ProjectionParameters, check_fault};
@@ -10,37 +8,19 @@ use super::shared::report::{CapacityReport, ReportParameters, read_halves, write
 use super::shared::table_name;
 use super::worker::{Failure, RequestMemory};
 use crate::expression::Projection;
-use crate::json::reader::Member;
-use crate::json::{AttributeMap, Structure, Writer, decode};
+use crate::json::reader::structure;
+use crate::json::{AttributeMap, Writer, decode};
 use crate::model::{EncodedItem, StoredDocument};
 use crate::storage::Lookup;
 
-#[derive(Default)]
-struct Parameters<'a> {
-    table_name: Option<&'a str>,
-    key: Option<AttributeMap<'a>>,
-    consistent_read: Option<bool>,
+structure!(Parameters<'a>, "GetItemInput", {
+    "TableName" => table_name: Option<&'a str>,
+    "Key" => key: Option<AttributeMap<'a>>,
+    "ConsistentRead" => consistent_read: Option<bool>,
+}, {
     projection: ProjectionParameters<'a>,
     reports: ReportParameters<'a>,
-}
-
-impl<'a> Structure<'a> for Parameters<'a> {
-    const NAME: &'static str = "com.amazonaws.dynamodb.v20120810.GetItemInput";
-
-    fn member<A: MapAccess<'a>>(&mut self, name: &str, member: Member<'_, 'a, A>) -> Result<(), A::Error> {
-        match name {
-            "TableName" => self.table_name = member.read()?,
-            "Key" => self.key = member.read()?,
-            "ConsistentRead" => self.consistent_read = member.read()?,
-            _ => {
-                let Some(member) = self.reports.member(name, member)? else { return Ok(()) };
-                let Some(member) = self.projection.member(name, member)? else { return Ok(()) };
-                member.skip()?;
-            }
-        }
-        Ok(())
-    }
-}
+}, [reports.member, projection.member]);
 
 pub(super) fn run(call: &mut Call<'_>, memory: &RequestMemory) -> Result<(), Failure> {
     let arena = &memory.arena;

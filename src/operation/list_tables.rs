@@ -2,9 +2,10 @@
 
 use super::call::Call;
 use super::shared::constraint::Constraints;
-use super::shared::table_definition::parameters::{check_identifier, structure};
+use super::shared::table_definition::parameters::check_identifier;
 use super::worker::{Failure, RequestMemory};
 use crate::error::{ApiError, Wording};
+use crate::json::reader::structure;
 use crate::json::{Writer, decode};
 use crate::model::limits::TABLE_PAGE_COUNT_MAX;
 

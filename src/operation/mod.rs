@@ -70,4 +70,5 @@ pub use plan::{Mailbox, PendingWrite};
 pub use table::{OPERATIONS, Operation};
 pub use worker::{Place, RequestMemory, Response, Step, Worker, refuse};
 
+pub use crate::json::is_json;
 pub use crate::storage::{Outcome, Wake};

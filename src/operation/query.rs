@@ -1,7 +1,6 @@
 //! Query: the items of one partition, in the order of their sort keys.
 
 use bumpalo::Bump;
-use serde::de::MapAccess;
 
 use super::call::Call;
 use super::shared::constraint::Constraints;
@@ -11,34 +10,16 @@ use super::shared::read::ReadParameters;
 use super::worker::{Failure, RequestMemory};
 use crate::error::ApiError;
 use crate::expression::{Condition, KeyCondition, KeyTest};
-use crate::json::reader::Member;
-use crate::json::{Structure, decode};
+use crate::json::decode;
+use crate::json::reader::structure;
 use crate::model::{Map, Value};
 use crate::storage::{Bounds, Direction, KeyValue, SortCondition};
 
-#[derive(Default)]
-struct Parameters<'a> {
+structure!(Parameters<'a>, "QueryInput", {
+    "ScanIndexForward" => scan_index_forward: Option<bool>,
+}, {
     read: ReadParameters<'a>,
-    scan_index_forward: Option<bool>,
-}
-
-impl<'a> Structure<'a> for Parameters<'a> {
-    const NAME: &'static str = "com.amazonaws.dynamodb.v20120810.QueryInput";
-
-    fn member<A: MapAccess<'a>>(&mut self, name: &str, member: Member<'_, 'a, A>) -> Result<(), A::Error> {
-        match name {
-            "ScanIndexForward" => self.scan_index_forward = member.read()?,
-            "KeyConditionExpression" => self.read.key_condition_expression = member.read()?,
-            "KeyConditions" => self.read.key_conditions = member.read()?,
-            "QueryFilter" => self.read.legacy_filter = member.read()?,
-            _ => {
-                let Some(member) = self.read.member(name, member)? else { return Ok(()) };
-                member.skip()?;
-            }
-        }
-        Ok(())
-    }
-}
+}, [read.query_member, read.member]);
 
 pub(super) fn run(call: &mut Call<'_>, memory: &RequestMemory) -> Result<(), Failure> {
     let arena = &memory.arena;

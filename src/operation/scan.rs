@@ -1,7 +1,5 @@
 //! Scan: all items of a table or index, or a segment of them.
 
-use serde::de::MapAccess;
-
 use super::call::Call;
 use super::shared::constraint::Constraints;
 use super::shared::expressions::check_fault;
@@ -9,34 +7,17 @@ use super::shared::page::{Page, Source};
 use super::shared::read::ReadParameters;
 use super::worker::{Failure, RequestMemory};
 use crate::error::ApiError;
-use crate::json::reader::Member;
-use crate::json::{Structure, decode};
+use crate::json::decode;
+use crate::json::reader::structure;
 use crate::model::limits::SEGMENT_COUNT_MAX;
 use crate::storage::{Bounds, Direction};
 
-#[derive(Default)]
-struct Parameters<'a> {
+structure!(Parameters<'a>, "ScanInput", {
+    "Segment" => segment: Option<i64>,
+    "TotalSegments" => total_segments: Option<i64>,
+}, {
     read: ReadParameters<'a>,
-    segment: Option<i64>,
-    total_segments: Option<i64>,
-}
-
-impl<'a> Structure<'a> for Parameters<'a> {
-    const NAME: &'static str = "com.amazonaws.dynamodb.v20120810.ScanInput";
-
-    fn member<A: MapAccess<'a>>(&mut self, name: &str, member: Member<'_, 'a, A>) -> Result<(), A::Error> {
-        match name {
-            "Segment" => self.segment = member.read()?,
-            "TotalSegments" => self.total_segments = member.read()?,
-            "ScanFilter" => self.read.legacy_filter = member.read()?,
-            _ => {
-                let Some(member) = self.read.member(name, member)? else { return Ok(()) };
-                member.skip()?;
-            }
-        }
-        Ok(())
-    }
-}
+}, [read.scan_member, read.member]);
 
 /// A slice of the rows: number, and how many there are.
 type Segment = (u32, u32);

@@ -1,7 +1,5 @@
 //! TransactGetItems: up to 100 items as they were at one moment.
 
-use serde::de::MapAccess;
-
 use super::call::Call;
 use super::get_item::write_projected;
 use super::shared::batch::is_distinct;
@@ -13,71 +11,27 @@ use super::shared::transaction::{ACTION_COUNT_MAX, cancelled, duplicate_targets}
 use super::worker::{Failure, RequestMemory};
 use crate::error::ApiError;
 use crate::expression::Projection;
-use crate::json::reader::Member;
-use crate::json::{AttributeMap, Structure, Writer, decode};
+use crate::json::reader::structure;
+use crate::json::{AttributeMap, Writer, decode};
 use crate::model::{EncodedItem, StoredDocument};
 use crate::storage::{Lookup, Table};
 
-#[derive(Default)]
-struct Parameters<'a> {
-    transact_items: Option<&'a [Option<TransactGetItem<'a>>]>,
+structure!(Parameters<'a>, "TransactGetItemsInput", {
+    "TransactItems" => transact_items: Option<&'a [Option<TransactGetItem<'a>>]>,
+}, {
     reports: ReportParameters<'a>,
-}
+}, [reports.member]);
 
-#[derive(Clone, Copy, Default)]
-struct TransactGetItem<'a> {
-    get: Option<Get<'a>>,
-}
+structure!(TransactGetItem<'a>, "TransactGetItem", {
+    "Get" => get: Option<Get<'a>>,
+});
 
-#[derive(Clone, Copy, Default)]
-struct Get<'a> {
-    table_name: Option<&'a str>,
-    key: Option<AttributeMap<'a>>,
+structure!(Get<'a>, "Get", {
+    "TableName" => table_name: Option<&'a str>,
+    "Key" => key: Option<AttributeMap<'a>>,
+}, {
     projection: ProjectionParameters<'a>,
-}
-
-impl<'a> Structure<'a> for Parameters<'a> {
-    const NAME: &'static str = "com.amazonaws.dynamodb.v20120810.TransactGetItemsInput";
-
-    fn member<A: MapAccess<'a>>(&mut self, name: &str, member: Member<'_, 'a, A>) -> Result<(), A::Error> {
-        match name {
-            "TransactItems" => self.transact_items = member.read()?,
-            _ => {
-                let Some(member) = self.reports.member(name, member)? else { return Ok(()) };
-                member.skip()?;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl<'a> Structure<'a> for TransactGetItem<'a> {
-    const NAME: &'static str = "com.amazonaws.dynamodb.v20120810.TransactGetItem";
-
-    fn member<A: MapAccess<'a>>(&mut self, name: &str, member: Member<'_, 'a, A>) -> Result<(), A::Error> {
-        match name {
-            "Get" => self.get = member.read()?,
-            _ => member.skip()?,
-        }
-        Ok(())
-    }
-}
-
-impl<'a> Structure<'a> for Get<'a> {
-    const NAME: &'static str = "com.amazonaws.dynamodb.v20120810.Get";
-
-    fn member<A: MapAccess<'a>>(&mut self, name: &str, member: Member<'_, 'a, A>) -> Result<(), A::Error> {
-        match name {
-            "TableName" => self.table_name = member.read()?,
-            "Key" => self.key = member.read()?,
-            _ => {
-                let Some(member) = self.projection.member(name, member)? else { return Ok(()) };
-                member.skip()?;
-            }
-        }
-        Ok(())
-    }
-}
+}, [projection.member]);
 
 /// One read, ready to be done.
 struct Read<'a> {

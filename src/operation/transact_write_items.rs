@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use bumpalo::Bump;
-use serde::de::MapAccess;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::call::Call;
@@ -19,8 +18,8 @@ use super::shared::write::WriteParameters;
 use super::worker::RequestMemory;
 use crate::error::ApiError;
 use crate::expression::{Condition, Update};
-use crate::json::reader::Member;
-use crate::json::{AttributeMap, Structure, decode};
+use crate::json::reader::structure;
+use crate::json::{AttributeMap, decode};
 use crate::model::{EncodedItem, Map};
 use crate::storage::Table;
 
@@ -30,29 +29,30 @@ const TRANSACTION_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// ClientRequestToken.
 const TOKEN_LENGTH: (usize, usize) = (1, 36);
 
-#[derive(Default)]
-struct Parameters<'a> {
-    transact_items: Option<&'a [Option<TransactWriteItem<'a>>]>,
-    token: Option<&'a str>,
+structure!(Parameters<'a>, "TransactWriteItemsInput", {
+    "TransactItems" => transact_items: Option<&'a [Option<TransactWriteItem<'a>>]>,
+    "ClientRequestToken" => token: Option<&'a str>,
+}, {
     reports: ReportParameters<'a>,
-}
+}, [reports.member]);
 
-/// Exactly one of the actions is to be given.
-#[derive(Default)]
-struct TransactWriteItem<'a> {
-    condition_check: Option<ActionParameters<'a>>,
-    put: Option<ActionParameters<'a>>,
-    delete: Option<ActionParameters<'a>>,
-    update: Option<ActionParameters<'a>>,
-}
+structure!(
+    /// Exactly one of the actions is to be given.
+    TransactWriteItem<'a>, "TransactWriteItem", {
+    "ConditionCheck" => condition_check: Option<ActionParameters<'a>>,
+    "Put" => put: Option<ActionParameters<'a>>,
+    "Delete" => delete: Option<ActionParameters<'a>>,
+    "Update" => update: Option<ActionParameters<'a>>,
+});
 
-/// One action; which members it may have depends on its kind.
-#[derive(Default)]
-struct ActionParameters<'a> {
-    item: Option<AttributeMap<'a>>,
-    key: Option<AttributeMap<'a>>,
+structure!(
+    /// One action; which members it may have depends on its kind.
+    ActionParameters<'a>, "TransactWriteItem", {
+    "Item" => item: Option<AttributeMap<'a>>,
+    "Key" => key: Option<AttributeMap<'a>>,
+}, {
     write: WriteParameters<'a>,
-}
+}, [write.update_member, write.member]);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -70,54 +70,6 @@ impl Kind {
             Kind::Delete => "delete",
             Kind::Update => "update",
         }
-    }
-}
-
-impl<'a> Structure<'a> for Parameters<'a> {
-    const NAME: &'static str = "com.amazonaws.dynamodb.v20120810.TransactWriteItemsInput";
-
-    fn member<A: MapAccess<'a>>(&mut self, name: &str, member: Member<'_, 'a, A>) -> Result<(), A::Error> {
-        match name {
-            "TransactItems" => self.transact_items = member.read()?,
-            "ClientRequestToken" => self.token = member.read()?,
-            _ => {
-                let Some(member) = self.reports.member(name, member)? else { return Ok(()) };
-                member.skip()?;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl<'a> Structure<'a> for TransactWriteItem<'a> {
-    const NAME: &'static str = "com.amazonaws.dynamodb.v20120810.TransactWriteItem";
-
-    fn member<A: MapAccess<'a>>(&mut self, name: &str, member: Member<'_, 'a, A>) -> Result<(), A::Error> {
-        match name {
-            "ConditionCheck" => self.condition_check = member.read()?,
-            "Put" => self.put = member.read()?,
-            "Delete" => self.delete = member.read()?,
-            "Update" => self.update = member.read()?,
-            _ => member.skip()?,
-        }
-        Ok(())
-    }
-}
-
-impl<'a> Structure<'a> for ActionParameters<'a> {
-    const NAME: &'static str = "com.amazonaws.dynamodb.v20120810.TransactWriteItem";
-
-    fn member<A: MapAccess<'a>>(&mut self, name: &str, member: Member<'_, 'a, A>) -> Result<(), A::Error> {
-        match name {
-            "Item" => self.item = member.read()?,
-            "Key" => self.key = member.read()?,
-            _ => {
-                let Some(member) = self.write.update_member(name, member)? else { return Ok(()) };
-                let Some(member) = self.write.member(name, member)? else { return Ok(()) };
-                member.skip()?;
-            }
-        }
-        Ok(())
     }
 }
 

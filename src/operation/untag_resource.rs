@@ -3,10 +3,10 @@
 use super::call::Call;
 use super::shared::constraint::Constraints;
 use super::shared::resource_arn;
-use super::shared::table_definition::parameters::structure;
 use super::worker::{Failure, RequestMemory};
 use crate::error::{ApiError, Wording};
 use crate::json::decode;
+use crate::json::reader::structure;
 use crate::model::arn::Location;
 
 structure!(Parameters<'a>, "UntagResourceInput", {

@@ -1,60 +1,33 @@
 //! UpdateItem: changes attributes of an item, or creates it.
 
-use serde::de::MapAccess;
-
 use super::call::Call;
 use super::plan::{Action, ActionResult, AnswerForm, Change, Plan};
-use super::shared::constraint::Constraints;
-use super::shared::expressions::check_fault;
 use super::shared::key::PrimaryKey;
 use super::shared::write::WriteParameters;
 use super::worker::RequestMemory;
 use crate::error::ApiError;
-use crate::json::reader::Member;
-use crate::json::{AttributeMap, Structure, decode};
+use crate::json::reader::structure;
+use crate::json::{AttributeMap, decode};
 
-#[derive(Default)]
-struct Parameters<'a> {
-    key: Option<AttributeMap<'a>>,
+structure!(Parameters<'a>, "UpdateItemInput", {
+    "Key" => key: Option<AttributeMap<'a>>,
+}, {
     write: WriteParameters<'a>,
-}
-
-impl<'a> Structure<'a> for Parameters<'a> {
-    const NAME: &'static str = "com.amazonaws.dynamodb.v20120810.UpdateItemInput";
-
-    fn member<A: MapAccess<'a>>(&mut self, name: &str, member: Member<'_, 'a, A>) -> Result<(), A::Error> {
-        match name {
-            "Key" => self.key = member.read()?,
-            _ => {
-                let Some(member) = self.write.update_member(name, member)? else { return Ok(()) };
-                let Some(member) = self.write.member(name, member)? else { return Ok(()) };
-                member.skip()?;
-            }
-        }
-        Ok(())
-    }
-}
+}, [write.update_member, write.member]);
 
 pub(super) fn plan<'a>(call: &mut Call<'_>, memory: &'a RequestMemory) -> Result<Plan<'a>, ApiError> {
     let arena = &memory.arena;
     let parameters: Parameters<'a> = decode(&memory.body, arena)?;
     let write = &parameters.write;
-    let mut constraints = Constraints::new(call.wording);
-    let checked = write.check_constraints(&mut constraints)?;
-    constraints.required(parameters.key.is_some(), "key");
-    constraints.check()?;
-    write.check_mixing(call.wording)?;
-    let key = parameters.key.expect("required");
-    check_fault(key.fault, call.wording)?;
-    write.check_values(call.wording)?;
+    let (checked, key) = write.check(parameters.key, "key", call.wording)?;
     let (update, condition) = write.bind_update(call, arena)?;
     let table = call.table(checked.table_name)?;
-    let primary = PrimaryKey::from_key(table.definition(), key.map)?;
+    let primary = PrimaryKey::from_key(table.definition(), key)?;
     update.check_key(&table.definition().key).map_err(|error| ApiError::validation(error.to_string()))?;
     let action = Action {
         row_key: primary.row_key(&table, arena),
         table,
-        key: key.map,
+        key,
         change: Change::Update(update),
         condition,
         returns: checked.returns,

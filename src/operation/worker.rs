@@ -127,12 +127,7 @@ impl Worker {
     }
 
     /// Answers a write that the committer gave back.
-    pub fn finish(
-        &mut self,
-        write: PendingWrite,
-        outcome: Outcome,
-        response: &mut Response,
-    ) -> Box<RequestMemory> {
+    pub fn finish(&mut self, write: PendingWrite, outcome: Outcome, response: &mut Response) -> Box<RequestMemory> {
         response.body.clear();
         let operation = write.operation();
         match outcome {

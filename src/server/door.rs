@@ -9,8 +9,7 @@ use crate::http::auth::{self, AuthError};
 use crate::http::encoding::Coding;
 use crate::http::request::{Framing, Head, Method};
 use crate::http::response::{self, ContentType};
-use crate::operation::{Operation, Response, refuse};
-use crate::server::json_syntax::is_json;
+use crate::operation::{Operation, Response, is_json, refuse};
 
 /// Exactly this much is read; more is answered with 413.
 pub const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;

@@ -18,8 +18,6 @@ mod connection;
 
 mod door;
 
-mod json_syntax;
-
 mod dispatch;
 
 mod request_log;

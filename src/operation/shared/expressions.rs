@@ -37,7 +37,7 @@ pub fn check_mixing(
 }
 
 /// ExpressionAttributeNames and ExpressionAttributeValues.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct SubstitutionParameters<'a> {
     names: Option<Entries<'a, Option<&'a str>>>,
     values: Option<Entries<'a, Option<AttributeValue<'a>>>>,
@@ -140,7 +140,7 @@ impl<'a> SubstitutionParameters<'a> {
 }
 
 /// ProjectionExpression and its legacy form, for the operations that have no other expression.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct ProjectionParameters<'a> {
     attributes_to_get: Option<&'a [Option<&'a str>]>,
     expression: Option<&'a str>,

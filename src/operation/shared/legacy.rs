@@ -1,7 +1,6 @@
 //! The parameters that expressions replaced, as they come on the wire.
 
 use bumpalo::{Bump, collections::Vec as BumpVec};
-use serde::de::MapAccess;
 
 use super::constraint::{CONDITIONAL_OPERATOR, Constraints};
 use super::expressions::check_fault;
@@ -9,77 +8,36 @@ use crate::error::{ApiError, Wording};
 use crate::expression::legacy::{
     AttributeCondition, AttributeUpdate, ComparisonOperator, ConditionalOperator, ExpectedAttribute, UpdateAction,
 };
-use crate::json::reader::Member;
-use crate::json::{AttributeValue, Entries, Structure};
+use crate::json::reader::structure;
+use crate::json::{AttributeValue, Entries};
 use crate::model::Value;
 
-/// A member of KeyConditions, QueryFilter or ScanFilter.
-#[derive(Clone, Copy, Default)]
-pub struct ConditionParameter<'a> {
-    operator: Option<&'a str>,
-    values: Option<&'a [Option<AttributeValue<'a>>]>,
-}
+structure!(
+    /// A member of KeyConditions, QueryFilter or ScanFilter.
+    ConditionParameter<'a>, "Condition", {
+    "ComparisonOperator" => operator: Option<&'a str>,
+    "AttributeValueList" => values: Option<&'a [Option<AttributeValue<'a>>]>,
+});
 
-/// A member of Expected.
-#[derive(Clone, Copy, Default)]
-pub struct ExpectedParameter<'a> {
-    value: Option<AttributeValue<'a>>,
-    exists: Option<bool>,
-    operator: Option<&'a str>,
-    values: Option<&'a [Option<AttributeValue<'a>>]>,
-}
+structure!(
+    /// A member of Expected.
+    ExpectedParameter<'a>, "ExpectedAttributeValue", {
+    "Value" => value: Option<AttributeValue<'a>>,
+    "Exists" => exists: Option<bool>,
+    "ComparisonOperator" => operator: Option<&'a str>,
+    "AttributeValueList" => values: Option<&'a [Option<AttributeValue<'a>>]>,
+});
 
-/// A member of AttributeUpdates.
-#[derive(Clone, Copy, Default)]
-pub struct UpdateParameter<'a> {
-    value: Option<AttributeValue<'a>>,
-    action: Option<&'a str>,
-}
+structure!(
+    /// A member of AttributeUpdates.
+    UpdateParameter<'a>, "AttributeValueUpdate", {
+    "Value" => value: Option<AttributeValue<'a>>,
+    "Action" => action: Option<&'a str>,
+});
 
 pub type Conditions<'a> = Entries<'a, Option<ConditionParameter<'a>>>;
 pub type Expected<'a> = Entries<'a, Option<ExpectedParameter<'a>>>;
 pub type Updates<'a> = Entries<'a, Option<UpdateParameter<'a>>>;
-
-impl<'a> Structure<'a> for ConditionParameter<'a> {
-    const NAME: &'static str = "com.amazonaws.dynamodb.v20120810.Condition";
-
-    fn member<A: MapAccess<'a>>(&mut self, name: &str, member: Member<'_, 'a, A>) -> Result<(), A::Error> {
-        match name {
-            "ComparisonOperator" => self.operator = member.read()?,
-            "AttributeValueList" => self.values = member.read()?,
-            _ => member.skip()?,
-        }
-        Ok(())
-    }
-}
-
-impl<'a> Structure<'a> for ExpectedParameter<'a> {
-    const NAME: &'static str = "com.amazonaws.dynamodb.v20120810.ExpectedAttributeValue";
-
-    fn member<A: MapAccess<'a>>(&mut self, name: &str, member: Member<'_, 'a, A>) -> Result<(), A::Error> {
-        match name {
-            "Value" => self.value = member.read()?,
-            "Exists" => self.exists = member.read()?,
-            "ComparisonOperator" => self.operator = member.read()?,
-            "AttributeValueList" => self.values = member.read()?,
-            _ => member.skip()?,
-        }
-        Ok(())
-    }
-}
-
-impl<'a> Structure<'a> for UpdateParameter<'a> {
-    const NAME: &'static str = "com.amazonaws.dynamodb.v20120810.AttributeValueUpdate";
-
-    fn member<A: MapAccess<'a>>(&mut self, name: &str, member: Member<'_, 'a, A>) -> Result<(), A::Error> {
-        match name {
-            "Value" => self.value = member.read()?,
-            "Action" => self.action = member.read()?,
-            _ => member.skip()?,
-        }
-        Ok(())
-    }
-}
 
 const OPERATORS: &str = "IN, NULL, BETWEEN, LT, NOT_CONTAINS, EQ, GT, NOT_NULL, NE, LE, BEGINS_WITH, GE, CONTAINS";
 

@@ -18,7 +18,7 @@ use crate::model::limits::{TABLE_NAME_LENGTH_MAX, TABLE_NAME_LENGTH_MIN};
 use crate::model::table::Projection as IndexProjection;
 use crate::operation::call::Call;
 
-#[derive(Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct ReadParameters<'a> {
     table_name: Option<&'a str>,
     index_name: Option<&'a str>,
@@ -34,8 +34,8 @@ pub struct ReadParameters<'a> {
     pub legacy_filter: Option<legacy::Conditions<'a>>,
     conditional_operator: Option<&'a str>,
     /// Query only.
-    pub key_condition_expression: Option<&'a str>,
-    pub key_conditions: Option<legacy::Conditions<'a>>,
+    key_condition_expression: Option<&'a str>,
+    key_conditions: Option<legacy::Conditions<'a>>,
     reports: ReportParameters<'a>,
 }
 
@@ -78,6 +78,34 @@ impl<'a> ReadParameters<'a> {
                 let Some(member) = self.substitutions.member(name, member)? else { return Ok(None) };
                 return self.reports.member(name, member);
             }
+        }
+        Ok(None)
+    }
+
+    /// The members that only Query has.
+    pub fn query_member<'m, A: MapAccess<'a>>(
+        &mut self,
+        name: &str,
+        member: Member<'m, 'a, A>,
+    ) -> Result<Option<Member<'m, 'a, A>>, A::Error> {
+        match name {
+            "KeyConditionExpression" => self.key_condition_expression = member.read()?,
+            "KeyConditions" => self.key_conditions = member.read()?,
+            "QueryFilter" => self.legacy_filter = member.read()?,
+            _ => return Ok(Some(member)),
+        }
+        Ok(None)
+    }
+
+    /// The member that only Scan has.
+    pub fn scan_member<'m, A: MapAccess<'a>>(
+        &mut self,
+        name: &str,
+        member: Member<'m, 'a, A>,
+    ) -> Result<Option<Member<'m, 'a, A>>, A::Error> {
+        match name {
+            "ScanFilter" => self.legacy_filter = member.read()?,
+            _ => return Ok(Some(member)),
         }
         Ok(None)
     }

@@ -31,7 +31,7 @@ pub struct Reports {
 }
 
 /// The two parameters as they came.
-#[derive(Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct ReportParameters<'a> {
     capacity: Option<&'a str>,
     collection_metrics: Option<&'a str>,

@@ -4,9 +4,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::constraint::Constraints;
-use super::table_definition::parameters::{read_text, structure};
+use super::table_definition::parameters::read_text;
 use super::table_name;
 use crate::error::{ApiError, ErrorKind};
+use crate::json::reader::structure;
 use crate::model::arn::Location;
 use crate::model::limits::{TAG_COUNT_MAX, TAG_KEY_LENGTH_MAX, TAG_VALUE_LENGTH_MAX};
 use crate::model::table::Tag;

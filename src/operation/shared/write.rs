@@ -5,18 +5,20 @@ use serde::de::MapAccess;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::constraint::{Constraints, RETURN_VALUES, RETURN_VALUES_ON_FAILURE};
-use super::expressions::{SubstitutionParameters, check_mixing, refused};
+use super::expressions::{SubstitutionParameters, check_fault, check_mixing, refused};
 use super::legacy;
 use super::report::{ReportParameters, Reports};
 use super::table_name;
 use crate::error::{ApiError, Wording};
 use crate::expression::legacy as evaluator;
 use crate::expression::{Condition, ExpressionKind, Substitutions, Update};
+use crate::json::AttributeMap;
 use crate::json::reader::Member;
+use crate::model::Map;
 use crate::operation::call::Call;
 use crate::operation::plan::ReturnValues;
 
-#[derive(Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct WriteParameters<'a> {
     table_name: Option<&'a str>,
     condition_expression: Option<&'a str>,
@@ -119,6 +121,24 @@ impl<'a> WriteParameters<'a> {
             item_on_failure: on_failure.unwrap_or_default(),
             reports: Reports { capacity, collection_metrics },
         })
+    }
+
+    /// Everything up to the values, in AWS's order: `attributes` is the parameter `member`, the item or its key.
+    pub fn check(
+        &self,
+        attributes: Option<AttributeMap<'a>>,
+        member: &str,
+        wording: Wording,
+    ) -> Result<(Checked<'a>, Map<'a>), ApiError> {
+        let mut constraints = Constraints::new(wording);
+        let checked = self.check_constraints(&mut constraints)?;
+        constraints.required(attributes.is_some(), member);
+        constraints.check()?;
+        self.check_mixing(wording)?;
+        let attributes = attributes.expect("required");
+        check_fault(attributes.fault, wording)?;
+        self.check_values(wording)?;
+        Ok((checked, attributes.map))
     }
 
     pub fn check_mixing(&self, wording: Wording) -> Result<(), ApiError> {

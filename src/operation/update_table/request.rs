@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use crate::error::{ApiError, Wording};
+use crate::json::reader::structure;
 use crate::model::limits::GLOBAL_INDEX_COUNT_MAX;
 use crate::model::table::{BillingMode, TableClass};
 use crate::operation::shared::constraint::Constraints;
@@ -10,7 +11,7 @@ use crate::operation::shared::table_definition::parameters::{
     AttributeDefinition, Definition, GlobalSecondaryIndex, IndexRequest, OnDemandThroughput, ProvisionedThroughput,
     SseSpecification, StreamRequest, StreamSpecification, Units, Unread, WarmThroughput, check_encryption,
     check_table_name, read_billing_mode, read_definitions, read_global_index, read_index_name, read_stream,
-    read_throughput, structure,
+    read_throughput,
 };
 use crate::operation::shared::table_definition::{
     check_units, define_class, require_table_name, table_is_not_provisioned,

@@ -11,7 +11,7 @@ use serde::de::MapAccess;
 
 use super::require_table_name;
 use crate::error::{ApiError, Wording};
-use crate::json::reader::Member;
+use crate::json::reader::{Member, structure};
 use crate::json::{Long, Structure};
 use crate::model::KeyKind;
 use crate::model::limits::{
@@ -21,36 +21,6 @@ use crate::model::limits::{
 use crate::model::table::{BillingMode, StreamView};
 use crate::operation::shared::constraint::{Constraints, Enumeration};
 use crate::operation::shared::table_name::{self, PATTERN};
-
-/// Declares a structure of the API: members by their names on the wire.
-macro_rules! structure {
-    ($(#[$attribute:meta])* $name:ident $(<$lifetime:lifetime>)?, $aws_name:literal,
-     { $($member:literal => $field:ident: $shape:ty,)* }) => {
-        $(#[$attribute])*
-        #[derive(Clone, Copy, Debug, Default)]
-        pub struct $name $(<$lifetime>)? {
-            $(pub $field: $shape,)*
-        }
-
-        impl<'a> $crate::json::Structure<'a> for $name $(<$lifetime>)? {
-            const NAME: &'static str = concat!("com.amazonaws.dynamodb.v20120810.", $aws_name);
-
-            fn member<A: serde::de::MapAccess<'a>>(
-                &mut self,
-                name: &str,
-                member: $crate::json::reader::Member<'_, 'a, A>,
-            ) -> Result<(), A::Error> {
-                match name {
-                    $($member => self.$field = member.read()?,)*
-                    _ => member.skip()?,
-                }
-                Ok(())
-            }
-        }
-    };
-}
-
-pub(in crate::operation) use structure;
 
 structure!(AttributeDefinition<'a>, "AttributeDefinition", {
     "AttributeName" => name: Option<&'a str>,
