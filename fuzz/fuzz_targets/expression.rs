@@ -5,16 +5,17 @@
 //! 1. A tree is printed as a text that gives the same tree.
 //! 2. A condition is true of an item exactly if it is true of its stored form and if its negation is false; a
 //!    projection picks the same from both.
-//! 3. What an update makes keeps the invariants of the model, nests within the limit and comes back from the item
-//!    codec.
+//! 3. What an update makes keeps the invariants of the model, nests within the limit, comes back from the item codec,
+//!    and differs from the item only in what the update names; what is removed is what is missing in its size.
 //! 4. A key condition has values of the schema's types for its whole hash key.
 
 #![no_main]
 
 use arbitrary::{Result, Unstructured};
 use bumpalo::Bump;
-use jormundb_fuzz::expression::ast::{ConditionAst, ProjectionAst, UpdateAst};
-use jormundb_fuzz::expression::{ExpressionKind, Substitutions};
+use jormundb_fuzz::expression::ast::{Change, ConditionAst, ProjectionAst, UpdateAst};
+use jormundb_fuzz::expression::path::Element;
+use jormundb_fuzz::expression::{ExpressionKind, Substitutions, Update};
 use jormundb_fuzz::generate::{self, check_map};
 use jormundb_fuzz::model::limits::NESTING_DEPTH_MAX;
 use jormundb_fuzz::model::{
@@ -125,7 +126,11 @@ impl<'a> Scene<'a> {
             let Ok(Some(new)) = update.apply(old, key, self.arena) else { continue };
             check_map(new);
             assert!(new.iter().all(|attribute| attribute.value.depth() <= NESTING_DEPTH_MAX));
-            assert_eq!(new.get("k"), old.map_or(Some(Value::S("key")), |old| old.get("k")));
+            check_untouched(&update, old.unwrap_or(key), new);
+            if ast.actions.iter().all(|action| action.change == Change::Remove) {
+                let old = old.unwrap_or_default();
+                assert_eq!(new.size() + removed_bytes(&update, old), old.size());
+            }
             let stored = EncodedItem::encode(new, self.arena);
             assert_eq!(stored.decode(self.arena), Ok(new));
             let touched = update.touched(&new, self.arena);
@@ -134,6 +139,27 @@ impl<'a> Scene<'a> {
             update.touched(&self.item, self.arena);
         }
     }
+}
+
+/// Attributes that no target lies in are those of the item before.
+fn check_untouched(update: &Update<'_>, before: Item<'_>, after: Item<'_>) {
+    for name in before.iter().chain(after).map(|attribute| attribute.name) {
+        if update.targets().all(|target| target.name() != name) {
+            assert_eq!(after.get(name), before.get(name), "{name}");
+        }
+    }
+}
+
+/// What the targets take up in the item: names, values, and the byte that a list or map counts for an element.
+fn removed_bytes(update: &Update<'_>, item: Item<'_>) -> usize {
+    let removed = update.targets().filter_map(|target| {
+        let name_bytes = match target.elements().last() {
+            Some(Element::Name(name)) => name.len(),
+            Some(Element::Index(_)) | None => 0,
+        };
+        Some(target.resolve(&item)?.size() + name_bytes + usize::from(target.is_nested()))
+    });
+    removed.sum()
 }
 
 fn check_printed<T: PartialEq + std::fmt::Debug>(tree: &T, printed: &str, parse: impl Fn(&str) -> Option<T>) {

@@ -58,7 +58,7 @@ fn naive_framing(head: &[u8]) -> Framing {
         let (name, value) = line.split_once(':').expect("a header");
         assert_eq!(name.trim(), name);
         let found = match name.to_ascii_lowercase().as_str() {
-            "content-length" => Framing::Length(value.trim_matches([' ', '\t']).parse().unwrap_or(u64::MAX)),
+            "content-length" => Framing::Length(value.trim_matches([' ', '\t']).parse().expect("a length")),
             "transfer-encoding" => Framing::Chunked,
             _ => continue,
         };

@@ -6,6 +6,7 @@
 use arbitrary::{Result, Unstructured};
 use bumpalo::{Bump, collections::Vec as BumpVec};
 
+use crate::model::limits::NESTING_DEPTH_MAX;
 use crate::model::value::sort_set;
 use crate::model::{Attribute, Item, Map, Number, Value};
 
@@ -14,8 +15,11 @@ const NAMES: [&str; 10] = ["a", "b", "c", "d", "k", "l", "m", "n", "s", "x.y"];
 
 const TEXTS: [&str; 8] = ["", "a", "ab", "abc", "S", "N", "\u{0}", "é\u{10000}"];
 
-/// Containers deeper than this hold scalars only.
+/// Containers deeper than this hold scalars and sets only.
 const DEPTH_MAX: usize = 5;
+
+/// Lists around one of them in a while, up to the deepest value that an item may hold.
+const LISTS_AROUND_MAX: usize = NESTING_DEPTH_MAX - DEPTH_MAX - 1;
 
 const ELEMENTS_MAX: usize = 6;
 
@@ -42,11 +46,21 @@ pub fn number<'a>(input: &mut Unstructured<'_>, arena: &'a Bump) -> Result<Numbe
 }
 
 pub fn value<'a>(input: &mut Unstructured<'_>, arena: &'a Bump) -> Result<Value<'a>> {
-    value_within(input, arena, DEPTH_MAX)
+    let mut value = value_within(input, arena, DEPTH_MAX)?;
+    if input.ratio(1, 16)? {
+        for _ in 0..input.int_in_range(0..=LISTS_AROUND_MAX)? {
+            value = Value::L(arena.alloc([value]));
+        }
+    }
+    Ok(value)
 }
 
 pub fn item<'a>(input: &mut Unstructured<'_>, arena: &'a Bump) -> Result<Item<'a>> {
-    map_within(input, arena, DEPTH_MAX)
+    let mut attributes = BumpVec::new_in(arena);
+    for _ in 0..input.int_in_range(0..=ELEMENTS_MAX)? {
+        attributes.push(Attribute { name: input.choose(&NAMES)?, value: value(input, arena)? });
+    }
+    Ok(Map::from_unsorted(attributes))
 }
 
 fn value_within<'a>(input: &mut Unstructured<'_>, arena: &'a Bump, depth_left: usize) -> Result<Value<'a>> {

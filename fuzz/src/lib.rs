@@ -10,6 +10,7 @@ pub mod model;
 
 /// Wire syntax to model and back.
 #[path = "../../src/json/mod.rs"]
+#[expect(unused_macros, unused_imports, reason = "the macros that declare the parameters of operations")]
 pub mod json;
 
 /// The expression languages.
@@ -19,10 +20,6 @@ pub mod expression;
 /// HTTP/1.1 as pure functions over bytes.
 #[path = "../../src/http/mod.rs"]
 pub mod http;
-
-/// The door's own answer to "is this JSON?".
-#[path = "../../src/server/json_syntax.rs"]
-pub mod json_syntax;
 
 /// What DynamoDB answers when it refuses.
 #[path = "../../src/error.rs"]
