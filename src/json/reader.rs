@@ -109,6 +109,31 @@ macro_rules! structure {
 
 pub(crate) use structure;
 
+/// Defines a method of a group of members: it reads those that are the group's and gives the others back, after it has
+/// offered them to the groups inside.
+macro_rules! take_members {
+    ($(#[$attribute:meta])* $taker:ident, { $($member:literal => $field:ident,)* }
+     $(, [ $($group:ident . $method:ident),* ])?) => {
+        $(#[$attribute])*
+        pub fn $taker<'m, A: serde::de::MapAccess<'a>>(
+            &mut self,
+            name: &str,
+            member: $crate::json::reader::Member<'m, 'a, A>,
+        ) -> Result<Option<$crate::json::reader::Member<'m, 'a, A>>, A::Error> {
+            match name {
+                $($member => self.$field = member.read()?,)*
+                _ => {
+                    $($(let Some(member) = self.$group.$method(name, member)? else { return Ok(None) };)*)?
+                    return Ok(Some(member));
+                }
+            }
+            Ok(None)
+        }
+    };
+}
+
+pub(crate) use take_members;
+
 /// Where a value stands; AWS words a scalar in place of a structure differently.
 #[derive(Clone, Copy)]
 pub enum Place {

@@ -1,12 +1,11 @@
 //! Expression parameters and their legacy forms: which are given, how they mix, what they are bound to.
 
 use bumpalo::{Bump, collections::Vec as BumpVec};
-use serde::de::MapAccess;
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::error::{ApiError, Wording};
 use crate::expression::{ExpressionError, Projection, Substitutions, legacy};
-use crate::json::reader::Member;
+use crate::json::reader::take_members;
 use crate::json::{AttributeValue, Entries, ValueFault, Writer};
 use crate::model::{Attribute, EncodedItem, Map, Value};
 use crate::operation::call::Call;
@@ -44,18 +43,19 @@ pub struct SubstitutionParameters<'a> {
 }
 
 impl<'a> SubstitutionParameters<'a> {
-    pub fn member<'m, A: MapAccess<'a>>(
-        &mut self,
-        name: &str,
-        member: Member<'m, 'a, A>,
-    ) -> Result<Option<Member<'m, 'a, A>>, A::Error> {
-        match name {
-            "ExpressionAttributeNames" => self.names = member.read()?,
-            "ExpressionAttributeValues" => self.values = member.read()?,
-            _ => return Ok(Some(member)),
+    take_members!(
+        member, {
+            "ExpressionAttributeNames" => names,
+            "ExpressionAttributeValues" => values,
         }
-        Ok(None)
-    }
+    );
+
+    take_members!(
+        /// Reads by key have no values.
+        names_member, {
+            "ExpressionAttributeNames" => names,
+        }
+    );
 
     /// Refuses names and values where no expression could use them. `values_need`: the expressions that may use values,
     /// as the older wording lists them.
@@ -148,20 +148,12 @@ pub struct ProjectionParameters<'a> {
 }
 
 impl<'a> ProjectionParameters<'a> {
-    pub fn member<'m, A: MapAccess<'a>>(
-        &mut self,
-        name: &str,
-        member: Member<'m, 'a, A>,
-    ) -> Result<Option<Member<'m, 'a, A>>, A::Error> {
-        match name {
-            "AttributesToGet" => self.attributes_to_get = member.read()?,
-            "ProjectionExpression" => self.expression = member.read()?,
-            // Reads by key have no values.
-            "ExpressionAttributeValues" => return Ok(Some(member)),
-            _ => return self.substitutions.member(name, member),
-        }
-        Ok(None)
-    }
+    take_members!(
+        member, {
+            "AttributesToGet" => attributes_to_get,
+            "ProjectionExpression" => expression,
+        }, [substitutions.names_member]
+    );
 
     pub fn check_mixing(&self, wording: Wording) -> Result<(), ApiError> {
         ProjectionParameters::check_mixing_of_all([self].into_iter(), wording)?;

@@ -1,7 +1,6 @@
 //! What the parameters of Query and Scan have in common.
 
 use bumpalo::Bump;
-use serde::de::MapAccess;
 
 use super::constraint::{Constraints, SELECT};
 use super::expressions::{SubstitutionParameters, bind_projection, check_fault, check_mixing, refused};
@@ -12,7 +11,7 @@ use super::table_name;
 use crate::error::{ApiError, Wording};
 use crate::expression::{Condition, ExpressionKind, KeyClauses, Projection, Substitutions, legacy as evaluator};
 use crate::json::AttributeMap;
-use crate::json::reader::Member;
+use crate::json::reader::take_members;
 use crate::model::IndexDefinition;
 use crate::model::limits::{TABLE_NAME_LENGTH_MAX, TABLE_NAME_LENGTH_MIN};
 use crate::model::table::Projection as IndexProjection;
@@ -58,57 +57,36 @@ pub struct Checked<'a> {
 }
 
 impl<'a> ReadParameters<'a> {
-    pub fn member<'m, A: MapAccess<'a>>(
-        &mut self,
-        name: &str,
-        member: Member<'m, 'a, A>,
-    ) -> Result<Option<Member<'m, 'a, A>>, A::Error> {
-        match name {
-            "TableName" => self.table_name = member.read()?,
-            "IndexName" => self.index_name = member.read()?,
-            "Select" => self.select = member.read()?,
-            "Limit" => self.limit = member.read()?,
-            "ConsistentRead" => self.consistent_read = member.read()?,
-            "ExclusiveStartKey" => self.exclusive_start_key = member.read()?,
-            "ProjectionExpression" => self.projection_expression = member.read()?,
-            "FilterExpression" => self.filter_expression = member.read()?,
-            "AttributesToGet" => self.attributes_to_get = member.read()?,
-            "ConditionalOperator" => self.conditional_operator = member.read()?,
-            _ => {
-                let Some(member) = self.substitutions.member(name, member)? else { return Ok(None) };
-                return self.reports.member(name, member);
-            }
-        }
-        Ok(None)
-    }
+    take_members!(
+        member, {
+            "TableName" => table_name,
+            "IndexName" => index_name,
+            "Select" => select,
+            "Limit" => limit,
+            "ConsistentRead" => consistent_read,
+            "ExclusiveStartKey" => exclusive_start_key,
+            "ProjectionExpression" => projection_expression,
+            "FilterExpression" => filter_expression,
+            "AttributesToGet" => attributes_to_get,
+            "ConditionalOperator" => conditional_operator,
+        }, [substitutions.member, reports.member]
+    );
 
-    /// The members that only Query has.
-    pub fn query_member<'m, A: MapAccess<'a>>(
-        &mut self,
-        name: &str,
-        member: Member<'m, 'a, A>,
-    ) -> Result<Option<Member<'m, 'a, A>>, A::Error> {
-        match name {
-            "KeyConditionExpression" => self.key_condition_expression = member.read()?,
-            "KeyConditions" => self.key_conditions = member.read()?,
-            "QueryFilter" => self.legacy_filter = member.read()?,
-            _ => return Ok(Some(member)),
+    take_members!(
+        /// The members that only Query has.
+        query_member, {
+            "KeyConditionExpression" => key_condition_expression,
+            "KeyConditions" => key_conditions,
+            "QueryFilter" => legacy_filter,
         }
-        Ok(None)
-    }
+    );
 
-    /// The member that only Scan has.
-    pub fn scan_member<'m, A: MapAccess<'a>>(
-        &mut self,
-        name: &str,
-        member: Member<'m, 'a, A>,
-    ) -> Result<Option<Member<'m, 'a, A>>, A::Error> {
-        match name {
-            "ScanFilter" => self.legacy_filter = member.read()?,
-            _ => return Ok(Some(member)),
+    take_members!(
+        /// The member that only Scan has.
+        scan_member, {
+            "ScanFilter" => legacy_filter,
         }
-        Ok(None)
-    }
+    );
 
     pub fn check_constraints(&self, constraints: &mut Constraints) -> Result<Checked<'a>, ApiError> {
         let capacity = self.reports.capacity(constraints);

@@ -5,11 +5,10 @@
 use std::sync::Arc;
 
 use bumpalo::Bump;
-use serde::de::MapAccess;
 
 use super::constraint::Constraints;
 use crate::json::Writer;
-use crate::json::reader::Member;
+use crate::json::reader::take_members;
 use crate::model::EncodedItem;
 use crate::model::limits::{READ_UNIT_BYTES, WRITE_UNIT_BYTES};
 use crate::storage::{self, Table, index_changes};
@@ -38,18 +37,12 @@ pub struct ReportParameters<'a> {
 }
 
 impl<'a> ReportParameters<'a> {
-    pub fn member<'m, A: MapAccess<'a>>(
-        &mut self,
-        name: &str,
-        member: Member<'m, 'a, A>,
-    ) -> Result<Option<Member<'m, 'a, A>>, A::Error> {
-        match name {
-            "ReturnConsumedCapacity" => self.capacity = member.read()?,
-            "ReturnItemCollectionMetrics" => self.collection_metrics = member.read()?,
-            _ => return Ok(Some(member)),
+    take_members!(
+        member, {
+            "ReturnConsumedCapacity" => capacity,
+            "ReturnItemCollectionMetrics" => collection_metrics,
         }
-        Ok(None)
-    }
+    );
 
     pub fn capacity(&self, constraints: &mut Constraints) -> CapacityReport {
         let known =

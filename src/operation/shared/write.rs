@@ -1,7 +1,6 @@
 //! PutItem, UpdateItem, DeleteItem: what their parameters have in common.
 
 use bumpalo::Bump;
-use serde::de::MapAccess;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::constraint::{Constraints, RETURN_VALUES, RETURN_VALUES_ON_FAILURE};
@@ -13,7 +12,7 @@ use crate::error::{ApiError, Wording};
 use crate::expression::legacy as evaluator;
 use crate::expression::{Condition, ExpressionKind, Substitutions, Update};
 use crate::json::AttributeMap;
-use crate::json::reader::Member;
+use crate::json::reader::take_members;
 use crate::model::Map;
 use crate::operation::call::Call;
 use crate::operation::plan::ReturnValues;
@@ -41,39 +40,24 @@ pub struct Checked<'a> {
 }
 
 impl<'a> WriteParameters<'a> {
-    pub fn member<'m, A: MapAccess<'a>>(
-        &mut self,
-        name: &str,
-        member: Member<'m, 'a, A>,
-    ) -> Result<Option<Member<'m, 'a, A>>, A::Error> {
-        match name {
-            "TableName" => self.table_name = member.read()?,
-            "ConditionExpression" => self.condition_expression = member.read()?,
-            "Expected" => self.expected = member.read()?,
-            "ConditionalOperator" => self.conditional_operator = member.read()?,
-            "ReturnValues" => self.return_values = member.read()?,
-            "ReturnValuesOnConditionCheckFailure" => self.on_failure = member.read()?,
-            _ => {
-                let Some(member) = self.substitutions.member(name, member)? else { return Ok(None) };
-                return self.reports.member(name, member);
-            }
-        }
-        Ok(None)
-    }
+    take_members!(
+        member, {
+            "TableName" => table_name,
+            "ConditionExpression" => condition_expression,
+            "Expected" => expected,
+            "ConditionalOperator" => conditional_operator,
+            "ReturnValues" => return_values,
+            "ReturnValuesOnConditionCheckFailure" => on_failure,
+        }, [substitutions.member, reports.member]
+    );
 
-    /// The members that only UpdateItem has.
-    pub fn update_member<'m, A: MapAccess<'a>>(
-        &mut self,
-        name: &str,
-        member: Member<'m, 'a, A>,
-    ) -> Result<Option<Member<'m, 'a, A>>, A::Error> {
-        match name {
-            "UpdateExpression" => self.update_expression = member.read()?,
-            "AttributeUpdates" => self.attribute_updates = member.read()?,
-            _ => return Ok(Some(member)),
+    take_members!(
+        /// The members that only UpdateItem has.
+        update_member, {
+            "UpdateExpression" => update_expression,
+            "AttributeUpdates" => attribute_updates,
         }
-        Ok(None)
-    }
+    );
 
     pub fn table_name(&self) -> Option<&'a str> {
         self.table_name
