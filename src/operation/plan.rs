@@ -14,7 +14,7 @@ use self_cell::self_cell;
 
 use super::call::Service;
 use super::shared::key::check_index_keys;
-use super::shared::report::{CapacityReport, Reports, WriteUnits};
+use super::shared::report::{CapacityReport, Reports, WriteUnits, read_halves, write_transaction_reads};
 use super::shared::transaction::cancelled;
 use super::table::Operation;
 use super::worker::{Failure, RequestMemory};
@@ -23,7 +23,7 @@ use crate::expression::{Condition, Update, UpdateError};
 use crate::json::Writer;
 use crate::model::limits::ITEM_BYTES_MAX;
 use crate::model::{Corrupt, EncodedItem, Item, Map, StoredDocument};
-use crate::storage::{self, Decision, Mutation, Outcome, Table, Target, Tier, Wake};
+use crate::storage::{self, Decision, Idempotency, Mutation, Outcome, Table, Target, Tier, Wake};
 
 /// Where a loop takes finished writes back.
 pub trait Mailbox: Wake {
@@ -53,6 +53,8 @@ pub(super) enum AnswerForm<'a> {
 pub(super) struct IdempotencyToken<'a> {
     pub token: &'a str,
     pub fingerprint: u128,
+    /// When the request came.
+    pub now_ms: u64,
 }
 
 /// One item to be written.
@@ -96,6 +98,8 @@ pub(super) struct ActionResult {
     attributes: Option<Box<[u8]>>,
     error: Option<ActionError>,
     pub units: WriteUnits,
+    /// Of a replayed transaction: the size of the item as it is now.
+    replayed_bytes: usize,
 }
 
 enum ActionError {
@@ -288,6 +292,18 @@ impl PendingWrite {
         writer.close(b'}');
         Ok(())
     }
+
+    /// Encodes the answer of a transaction that was done before: a success that only read its items.
+    pub(super) fn answer_replayed(&self, out: &mut Vec<u8>) {
+        let plan = self.plan();
+        Writer::new(out).object(|writer| {
+            if plan.reports.capacity != CapacityReport::None {
+                let halves = |action: &Action<'_>| 2 * read_halves(action.result.replayed_bytes, true);
+                let reads = plan.actions.iter().map(|action| (&action.table, halves(action)));
+                write_transaction_reads(reads, plan.reports.capacity, writer);
+            }
+        });
+    }
 }
 
 impl Plan<'_> {
@@ -409,6 +425,17 @@ impl Mutation for PendingWrite {
 
     fn atomic(&self) -> bool {
         matches!(self.plan().form, AnswerForm::Transaction { .. })
+    }
+
+    fn idempotency(&self) -> Option<Idempotency<'_>> {
+        let AnswerForm::Transaction { token } = self.plan().form else { return None };
+        token.map(|IdempotencyToken { token, fingerprint, now_ms }| Idempotency { token, fingerprint, now_ms })
+    }
+
+    fn replay(&mut self, index: usize, item: Option<EncodedItem<'_>>) {
+        self.cell.with_dependent_mut(|_, plan| {
+            plan.actions[index].result.replayed_bytes = item.map_or(0, |item| item.size());
+        });
     }
 
     fn request_bytes(&self) -> usize {

@@ -116,7 +116,8 @@ pub(super) fn plan<'a>(call: &mut Call<'_>, memory: &'a RequestMemory) -> Result
     }
     check_total_size(&actions)?;
     let actions = resolve(&actions, call, arena)?;
-    let token = parameters.token.map(|token| IdempotencyToken { token, fingerprint: fingerprint(&items) });
+    let now_ms = call.service.clock.now().unix_millis();
+    let token = parameters.token.map(|token| IdempotencyToken { token, fingerprint: fingerprint(&items), now_ms });
     Ok(Plan { actions, form: AnswerForm::Transaction { token }, reports })
 }
 
@@ -268,6 +269,10 @@ fn fingerprint(items: &[&TransactWriteItem<'_>]) -> u128 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use crate::clock::Clock;
     use crate::operation::shared::fixture::Database;
 
     #[test]
@@ -302,6 +307,62 @@ mod tests {
         );
         database.answers("TransactWriteItems", &transaction(2), committed);
         database.answers("GetItem", get, r#"{"Item":{"p":{"S":"b"}}}"#);
+    }
+
+    /// A transaction that adds 1 to `n` of item `a` if it is below `limit`.
+    fn increment(token: &str, limit: u32) -> String {
+        format!(
+            r#"{{"TransactItems":[{{"Update":{{"TableName":"hashed","Key":{{"p":{{"S":"a"}}}},
+                "UpdateExpression":"ADD n :one","ConditionExpression":"n < :limit",
+                "ExpressionAttributeValues":{{":one":{{"N":"1"}},":limit":{{"N":"{limit}"}}}}}}}}],
+                "ReturnConsumedCapacity":"TOTAL","ClientRequestToken":"{token}"}}"#
+        )
+    }
+
+    const DONE: &str = r#"{"ConsumedCapacity":[{"TableName":"hashed","CapacityUnits":2.0,"WriteCapacityUnits":2.0}]}"#;
+    const REPLAYED: &str =
+        r#"{"ConsumedCapacity":[{"TableName":"hashed","CapacityUnits":2.0,"ReadCapacityUnits":2.0}]}"#;
+    const GET: &str = r#"{"TableName":"hashed","Key":{"p":{"S":"a"}},"ProjectionExpression":"n"}"#;
+
+    #[test]
+    fn a_token_is_done_once_in_ten_minutes() {
+        let now_ms = Arc::new(AtomicU64::new(1_772_345_678_123));
+        let mut database = Database::with_tables_at(Clock::Manual(Arc::clone(&now_ms)));
+        let count = |database: &mut Database, n: u32| {
+            database.answers("GetItem", GET, &format!(r#"{{"Item":{{"n":{{"N":"{n}"}}}}}}"#));
+        };
+        database.fill("hashed", &[r#"{"p":{"S":"a"},"n":{"N":"0"}}"#]);
+        database.answers("TransactWriteItems", &increment("t", 9), DONE);
+        database.answers("TransactWriteItems", &increment("t", 9), REPLAYED);
+        database.answers("TransactWriteItems", &increment("u", 9), DONE);
+        count(&mut database, 2);
+        // What is reported is not part of the comparison, what is done is.
+        let silent = increment("t", 9).replace("TOTAL", "NONE");
+        database.answers("TransactWriteItems", &silent, "{}");
+        let text = "DynamoDB rejected the request because you retried a request with a different payload but with an \
+                    idempotent token that was already used.";
+        let mismatch = "IdempotentParameterMismatchException";
+        database.refuses("TransactWriteItems", &increment("t", 8), mismatch, text);
+        // The last millisecond, which is in another bucket, and after a restart.
+        now_ms.fetch_add(599_999, Ordering::Relaxed);
+        database = database.restart();
+        database.answers("TransactWriteItems", &increment("t", 9), REPLAYED);
+        count(&mut database, 2);
+        now_ms.fetch_add(1, Ordering::Relaxed);
+        database.answers("TransactWriteItems", &increment("t", 8), DONE);
+        count(&mut database, 3);
+    }
+
+    #[test]
+    fn the_token_of_a_cancelled_transaction_can_be_used_again() {
+        let mut database = Database::with_tables();
+        database.fill("hashed", &[r#"{"p":{"S":"a"},"n":{"N":"5"}}"#]);
+        let text = "Transaction cancelled, please refer cancellation reasons for specific reasons \
+                    [ConditionalCheckFailed]";
+        database.refuses("TransactWriteItems", &increment("t", 5), "TransactionCanceledException", text);
+        database.answers("TransactWriteItems", &increment("t", 6), DONE);
+        database.answers("TransactWriteItems", &increment("t", 6), REPLAYED);
+        database.answers("GetItem", GET, r#"{"Item":{"n":{"N":"6"}}}"#);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use bumpalo::Bump;
 
 use super::call::{Call, Service};
 use super::plan::{PendingWrite, WriteCell};
+use super::shared::transaction::token_mismatch;
 use super::table::{Operation, Run};
 use crate::error::ApiError;
 use crate::expression::cache::Cache;
@@ -137,6 +138,11 @@ impl Worker {
                 Err(Failure::Storage(error)) => fail(&error, operation, response),
                 Err(Failure::WouldBlock) => unreachable!("encoding an answer reads nothing"),
             },
+            Outcome::Replayed => {
+                write.answer_replayed(&mut response.body);
+                response.status = 200;
+            }
+            Outcome::TokenMismatch => refuse(&token_mismatch(), response),
             Outcome::TableGone => refuse(&ApiError::resource_not_found(), response),
             // A write that is still cold after it was warmed reads on the committer, so this is a full pool.
             Outcome::Cold => refuse(&ApiError::throttled(), response),

@@ -17,7 +17,8 @@
 //!    the first is staged. So a mutation is staged in whole or not at all.
 //! 3. No mutation is completed before the batch it was decided in is written; a refusal too can rest on an unwritten
 //!    overlay.
-//! 4. Counters in memory change after the batch that holds them is written.
+//! 4. A mutation with a token is looked up before it is decided, and its record is staged with its changes.
+//! 5. Counters in memory change after the batch that holds them is written.
 
 use std::collections::{HashMap, VecDeque};
 use std::mem;
@@ -32,11 +33,12 @@ use rocksdb::WriteBatch;
 use super::catalog::{Catalog, Table};
 use super::engine::Engine;
 use super::error::Error;
+use super::idempotency::{Expiry, Precedent};
 use super::index::{IndexChange, index_changes, primary_key};
 use super::layout::{self, CounterRecord, MetadataKey};
 use super::mutation::{Decision, Mutation, Outcome, Target, Wake};
 use super::queue::{Queue, Work};
-use super::read::{Lookup, StoredBytes};
+use super::read::{Lookup, StoredBytes, Tier};
 use super::reclaim::Reclaimer;
 use crate::model::EncodedItem;
 
@@ -66,6 +68,7 @@ pub(super) struct Committer {
     queue: Arc<Queue>,
     counts: Arc<CommitCounts>,
     sync: bool,
+    expiry: Expiry,
     /// Lives as long as one batch: staged rows.
     batch_arena: Bump,
     /// Lives as long as one mutation.
@@ -91,6 +94,7 @@ impl Committer {
             queue,
             counts,
             sync,
+            expiry: Expiry::default(),
             batch_arena: Bump::new(),
             scratch: Bump::new(),
             decided: Vec::new(),
@@ -125,7 +129,7 @@ impl Committer {
 
     fn gather_and_write(&mut self, first: Box<dyn Mutation>, work: &mut VecDeque<Work>) -> Result<(), Error> {
         let catalog = self.catalog.load_full();
-        let mut batch = Batch::new(&self.engine, &catalog, &self.batch_arena);
+        let mut batch = Batch::new(&self.engine, &catalog, &self.batch_arena, &mut self.expiry);
         let mut next = Some(first);
         while let Some(mutation) = next.take() {
             // In the list before it is decided, so that it is completed even if the committer panics.
@@ -154,7 +158,9 @@ impl Committer {
                 self.wakers.push(Arc::clone(waker));
             }
             let outcome = match (&failure, outcome) {
-                (Some(error), Outcome::Committed) => Outcome::Failed(error.clone()),
+                (Some(error), Outcome::Committed | Outcome::Replayed | Outcome::TokenMismatch) => {
+                    Outcome::Failed(error.clone())
+                }
                 (_, outcome) => outcome,
             };
             if catch_unwind(AssertUnwindSafe(|| mutation.complete(outcome))).is_err() {
@@ -193,13 +199,16 @@ enum Old<'b> {
 }
 
 impl Old<'_> {
+    fn bytes(&self) -> Option<&[u8]> {
+        match self {
+            Old::Absent => None,
+            Old::Staged(bytes) => Some(bytes),
+            Old::Stored(bytes) => Some(bytes),
+        }
+    }
+
     fn item(&self) -> Result<Option<EncodedItem<'_>>, Error> {
-        let bytes = match self {
-            Old::Absent => return Ok(None),
-            Old::Staged(bytes) => bytes,
-            Old::Stored(bytes) => &**bytes,
-        };
-        Ok(Some(EncodedItem::open(bytes)?))
+        Ok(self.bytes().map(EncodedItem::open).transpose()?)
     }
 }
 
@@ -224,15 +233,17 @@ struct Batch<'b> {
     engine: &'b Engine,
     catalog: &'b Catalog,
     arena: &'b Bump,
+    expiry: &'b mut Expiry,
     rows: WriteBatch,
-    /// Items staged so far, by row key; `None` is a deleted one. Index rows are never read back.
+    /// Items and records of tokens staged so far, by key; `None` is a deleted one. Index rows are never read back.
     overlay: HashMap<&'b [u8], Option<&'b [u8]>>,
     touched: Vec<Touched>,
 }
 
 impl<'b> Batch<'b> {
-    fn new(engine: &'b Engine, catalog: &'b Catalog, arena: &'b Bump) -> Batch<'b> {
-        Batch { engine, catalog, arena, rows: WriteBatch::new(), overlay: HashMap::new(), touched: Vec::new() }
+    fn new(engine: &'b Engine, catalog: &'b Catalog, arena: &'b Bump, expiry: &'b mut Expiry) -> Batch<'b> {
+        let (rows, overlay, touched) = (WriteBatch::new(), HashMap::new(), Vec::new());
+        Batch { engine, catalog, arena, expiry, rows, overlay, touched }
     }
 
     /// Decides a mutation and stages what it changes. An error fails this mutation only.
@@ -244,7 +255,7 @@ impl<'b> Batch<'b> {
             if self.catalog.current(table).is_none() {
                 return Ok(Outcome::TableGone);
             }
-            match self.read(row_key, mutation)? {
+            match self.read(row_key, mutation.tier())? {
                 Some(old) => olds.push(old),
                 None => return Ok(Outcome::Cold),
             }
@@ -253,6 +264,12 @@ impl<'b> Batch<'b> {
         for old in &olds {
             items.push(old.item()?);
         }
+        if let Some(outcome) = self.look_up(mutation, scratch)? {
+            if matches!(outcome, Outcome::Replayed) {
+                items.iter().enumerate().for_each(|(index, item)| mutation.replay(index, *item));
+            }
+            return Ok(outcome);
+        }
         let decisions = decide(mutation, &items, scratch)?;
         if mutation.atomic() && decisions.iter().any(|decision| matches!(decision, Decision::Refuse)) {
             return Ok(Outcome::Committed);
@@ -260,15 +277,43 @@ impl<'b> Batch<'b> {
         for planned in self.plan(mutation, &items, &decisions, scratch)? {
             self.stage(planned);
         }
+        self.stage_token(mutation);
         Ok(Outcome::Committed)
     }
 
+    /// What a mutation ends with because of its token. `None`: it is to be decided.
+    fn look_up(&self, mutation: &dyn Mutation, scratch: &Bump) -> Result<Option<Outcome>, Error> {
+        let Some(idempotency) = mutation.idempotency() else { return Ok(None) };
+        for key in idempotency.keys(scratch) {
+            let Some(record) = self.read(key, mutation.tier())? else { return Ok(Some(Outcome::Cold)) };
+            let Some(record) = record.bytes() else { continue };
+            match idempotency.precedent(record)? {
+                Precedent::Expired => {}
+                Precedent::Same => return Ok(Some(Outcome::Replayed)),
+                Precedent::Different => return Ok(Some(Outcome::TokenMismatch)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The record of a transaction that is done, and the end of those that are not in force any more.
+    fn stage_token(&mut self, mutation: &dyn Mutation) {
+        let Some(idempotency) = mutation.idempotency() else { return };
+        let [key, _] = idempotency.keys(self.arena);
+        let record: &'b [u8] = self.arena.alloc_slice_copy(&idempotency.record());
+        self.rows.put(key, record);
+        self.overlay.insert(key, Some(record));
+        if let Some((lower, upper)) = self.expiry.advance(idempotency.bucket()) {
+            self.rows.delete_range(lower, upper);
+        }
+    }
+
     /// `None`: not in memory.
-    fn read(&self, row_key: &[u8], mutation: &dyn Mutation) -> Result<Option<Old<'b>>, Error> {
+    fn read(&self, row_key: &[u8], tier: Tier) -> Result<Option<Old<'b>>, Error> {
         if let Some(staged) = self.overlay.get(row_key) {
             return Ok(Some(staged.map_or(Old::Absent, Old::Staged)));
         }
-        Ok(match self.engine.get(row_key, mutation.tier())? {
+        Ok(match self.engine.get(row_key, tier)? {
             Lookup::Found(bytes) => Some(Old::Stored(bytes)),
             Lookup::Missing => Some(Old::Absent),
             Lookup::WouldBlock => None,

@@ -22,6 +22,11 @@
 //!             | "c" table-id                     -- value: counters
 //!             | "d" table-id index-number        -- value: empty. Rows of a dropped table (0) or index: deleted,
 //!                                                   but their space is still to be given back
+//!             | "i" bucket token                 -- value: fingerprint time. A transaction with this ClientRequestToken
+//!                                                   (UTF-8) was done; see idempotency.rs
+//! bucket      = u64 big-endian                   -- time / 600,000: the ten minutes in which it was done
+//! fingerprint = u128 little-endian               -- XXH3-128 of what it asked for
+//! time        = u64 little-endian                -- milliseconds since 1970-01-01 UTC
 //! counters    = 1*( index-number-le rows bytes ) -- first the table itself (0), then its indexes
 //! index-number-le = u16 little-endian
 //! rows = bytes = u64 little-endian               -- rows, and the sum of their sizes by DynamoDB's rule
@@ -34,6 +39,8 @@
 //! partition, of Query. An index row exists exactly if the item has all key attributes of the index with the right
 //! type, not empty and within the limits of length. Counters are written in the batch that changes rows, so they are
 //! exact after a crash.
+
+use bumpalo::Bump;
 
 use super::error::Error;
 
@@ -99,12 +106,32 @@ impl MetadataKey {
 
     pub const TABLE: u8 = b't';
     pub const DROPPED: u8 = b'd';
+
+    /// Bytes of an `i` key up to its token.
+    pub const BUCKET_BYTES: usize = 5 + 8;
+
+    /// What the keys of the `i` records of a bucket begin with; also their lower bound.
+    pub fn bucket(bucket: u64) -> [u8; MetadataKey::BUCKET_BYTES] {
+        let mut bytes = [0; MetadataKey::BUCKET_BYTES];
+        bytes[4] = b'i';
+        bytes[5..].copy_from_slice(&bucket.to_be_bytes());
+        bytes
+    }
 }
 
 impl AsRef<[u8]> for MetadataKey {
     fn as_ref(&self) -> &[u8] {
         &self.bytes[..self.length]
     }
+}
+
+/// The key of an `i` record.
+pub(super) fn idempotency_key<'a>(bucket: u64, token: &str, arena: &'a Bump) -> &'a [u8] {
+    let prefix = MetadataKey::bucket(bucket);
+    let mut key = bumpalo::collections::Vec::with_capacity_in(prefix.len() + token.len(), arena);
+    key.extend_from_slice(&prefix);
+    key.extend_from_slice(token.as_bytes());
+    key.into_bump_slice()
 }
 
 /// Reads a u32 value, as the format version and the next table id are.
@@ -172,6 +199,8 @@ mod tests {
         ] {
             assert_eq!(key.as_ref(), bytes);
         }
+        let arena = Bump::new();
+        assert_eq!(idempotency_key(258, "tk", &arena), b"\0\0\0\0i\0\0\0\0\0\0\x01\x02tk");
         assert_eq!(MetadataKey::range(b't'), (*b"\0\0\0\0t", *b"\0\0\0\0u"));
         assert_eq!(read_dropped_key(MetadataKey::dropped(7, 258).as_ref()), Ok((7, 258)));
         assert!(read_dropped_key(b"\0\0\0\0d\0").is_err());

@@ -41,6 +41,9 @@ mod index;
 /// What a write request is to the store.
 mod mutation;
 
+/// Transactions that are not done twice.
+mod idempotency;
+
 /// RocksDB's options and handles.
 mod engine;
 
@@ -69,6 +72,7 @@ pub use alter::Draft;
 pub use bounds::{Bounds, Direction, SortCondition};
 pub use catalog::{Catalog, Table, TableIndex};
 pub use error::{Error, OpenError};
+pub use idempotency::Idempotency;
 pub use index::{IndexChange, IndexEntry, index_changes};
 pub use key::{KeyValue, Space, decode_index_row_key, decode_row_key};
 pub use mutation::{Decision, Mutation, Outcome, Target, Wake};

@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! target_count, target(i)...      which rows
+//! idempotency                     whether it was done before: then replay(0, item), replay(1, item) and no decide
 //! decide(0, old), decide(1, old)  all old items are in memory before the first decide
 //! waker                           the batch is written and synced as the durability mode says
 //! complete(outcome)               exactly once, also after a failure
@@ -17,6 +18,7 @@ use bumpalo::Bump;
 
 use super::catalog::Table;
 use super::error::Error;
+use super::idempotency::Idempotency;
 use super::read::Tier;
 use crate::model::EncodedItem;
 
@@ -40,6 +42,14 @@ pub trait Mutation: Any + Send {
     fn tier(&self) -> Tier {
         Tier::Memory
     }
+
+    /// The token under which it is done at most once. Only of an atomic mutation.
+    fn idempotency(&self) -> Option<Idempotency<'_>> {
+        None
+    }
+
+    /// A target as it is now, of a mutation that was done before: called for each instead of `decide`.
+    fn replay(&mut self, _index: usize, _item: Option<EncodedItem<'_>>) {}
 
     /// What becomes of one target. Called once per target, in order, for targets `0..target_count()`; with `atomic` the
     /// remaining ones are asked even after a refusal, because TransactionCanceledException lists a reason for each.
@@ -82,6 +92,10 @@ pub enum Outcome {
     /// Decided, and what was decided is as durable as the mode says. Also when it was refused: what the refusal saw is
     /// durable.
     Committed,
+    /// A mutation with the same token and fingerprint was done before; nothing was decided or written.
+    Replayed,
+    /// A mutation with the same token and another fingerprint was done before; nothing was decided or written.
+    TokenMismatch,
     /// An old item is not in memory; nothing was decided. [`super::Store::warm`] it on the pool, then submit it again.
     Cold,
     /// A table of it was dropped before its turn came; nothing was written.

@@ -7,6 +7,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use bumpalo::Bump;
 
 use super::alter::Draft;
 use super::bounds::Bounds;
@@ -155,10 +156,16 @@ impl Store {
         })
     }
 
-    /// Reads the old items of a mutation from the disk, so that the committer finds them in memory. For the pool.
+    /// Reads the old items of a mutation, and the record of its token, from the disk, so that the committer finds them in memory. For the pool.
     pub fn warm(&self, mutation: &dyn Mutation) -> Result<(), Error> {
         for index in 0..mutation.target_count() {
             self.engine.get(mutation.target(index).row_key, Tier::Any)?;
+        }
+        if let Some(idempotency) = mutation.idempotency() {
+            let arena = Bump::new();
+            for key in idempotency.keys(&arena) {
+                self.engine.get(key, Tier::Any)?;
+            }
         }
         Ok(())
     }

@@ -6,6 +6,9 @@ pub mod fixture;
 /// The committer: decisions, atomicity, failures.
 mod commits;
 
+/// Transactions that are not done twice.
+mod tokens;
+
 /// The catalog: create, replace, drop, reclaim.
 mod alterations;
 

@@ -49,7 +49,7 @@ fn attributes(attributes: &[(&str, char)]) -> Vec<KeyAttribute> {
 pub struct Database {
     worker: Worker,
     mailbox: Arc<Outbox>,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 /// Where committed writes arrive.
@@ -72,8 +72,7 @@ impl Mailbox for Outbox {
 }
 
 impl Database {
-    pub fn new() -> Database {
-        let directory = tempfile::tempdir().unwrap();
+    fn open(directory: tempfile::TempDir, clock: Clock) -> Database {
         let store = Store::open(&StoreOptions {
             path: directory.path().join("data"),
             durability: Durability::Os,
@@ -82,14 +81,19 @@ impl Database {
         })
         .unwrap();
         let location = Location { region: "us-east-1".into(), account: "000000000000".into() };
-        let service = Service { store, location, endpoint: "127.0.0.1:8002".into(), clock: Clock::System };
-        Database { worker: Worker::new(Arc::new(service)), mailbox: Arc::default(), _directory: directory }
+        let service = Service { store, location, endpoint: "127.0.0.1:8002".into(), clock };
+        Database { worker: Worker::new(Arc::new(service)), mailbox: Arc::default(), directory }
     }
 
     /// A database with the tables `hashed` (S `p`) and `sorted` (S `p`, N `r`; a local index `by_l` on N `l`, keys
     /// only; a global index `by_g` on S `g`, with `x` included).
     pub fn with_tables() -> Database {
-        let mut database = Database::new();
+        Database::with_tables_at(Clock::System)
+    }
+
+    /// The same with a clock of the test's.
+    pub fn with_tables_at(clock: Clock) -> Database {
+        let mut database = Database::open(tempfile::tempdir().unwrap(), clock);
         let hashed = r#"{"TableName":"hashed","BillingMode":"PAY_PER_REQUEST",
             "AttributeDefinitions":[{"AttributeName":"p","AttributeType":"S"}],
             "KeySchema":[{"AttributeName":"p","KeyType":"HASH"}]}"#;
@@ -106,6 +110,14 @@ impl Database {
             assert_eq!(status, 200, "{body}");
         }
         database
+    }
+
+    /// Closes the store and opens it again.
+    pub fn restart(self) -> Database {
+        let Database { worker, directory, .. } = self;
+        let clock = worker.service().clock.clone();
+        drop(worker);
+        Database::open(directory, clock)
     }
 
     /// Runs one request to its end.

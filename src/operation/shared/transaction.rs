@@ -15,6 +15,15 @@ pub fn duplicate_targets() -> ApiError {
     ApiError::validation("Transaction request cannot include multiple operations on one item")
 }
 
+/// A token under which something else was done within ten minutes.
+pub fn token_mismatch() -> ApiError {
+    ApiError::new(
+        ErrorKind::IdempotentParameterMismatch,
+        "DynamoDB rejected the request because you retried a request with a different payload but with an idempotent \
+         token that was already used.",
+    )
+}
+
 /// A transaction that did not happen: one entry an action, `None` for those that were fine.
 pub fn cancelled<'e>(errors: impl Iterator<Item = Option<&'e ApiError>>) -> ApiError {
     let reasons: Vec<CancellationReason> = errors.map(|error| error.map_or(NONE, reason)).collect();

@@ -106,7 +106,7 @@ impl Mutation for Gate {
 }
 
 /// Holds the committer inside a batch until the returned sender is used or dropped.
-fn hold(store: &Store, table: &Arc<Table>) -> std::sync::mpsc::Sender<()> {
+pub fn hold(store: &Store, table: &Arc<Table>) -> std::sync::mpsc::Sender<()> {
     let (entered, has_entered) = std::sync::mpsc::channel();
     let (may_go_on, go_on) = std::sync::mpsc::channel();
     let (inner, _) = mutation(&[(table, "gate", Some("gate"), Change::Keep)], false);

@@ -136,6 +136,8 @@ pub struct TestMutation {
     /// What each decision saw.
     pub seen: Vec<Option<String>>,
     pub refused: bool,
+    /// ClientRequestToken: token, fingerprint, time.
+    pub token: Option<(&'static str, u128, u64)>,
     pub done: mpsc::Sender<(Finished, Outcome)>,
     pub waker: Arc<dyn Wake>,
 }
@@ -168,6 +170,14 @@ impl Mutation for TestMutation {
 
     fn atomic(&self) -> bool {
         self.atomic
+    }
+
+    fn idempotency(&self) -> Option<Idempotency<'_>> {
+        self.token.map(|(token, fingerprint, now_ms)| Idempotency { token, fingerprint, now_ms })
+    }
+
+    fn replay(&mut self, _: usize, item: Option<EncodedItem<'_>>) {
+        self.seen.push(item.map(|item| text(item.as_bytes())));
     }
 
     fn request_bytes(&self) -> usize {
@@ -227,7 +237,8 @@ pub fn mutation(
         .map(|(table, p, s, change)| (Arc::clone(table), row_key(table, p, *s), change.clone()))
         .collect();
     let waker: Arc<dyn Wake> = Arc::new(CountingWaker::default());
-    (Box::new(TestMutation { targets, atomic, tier: Tier::Any, seen: vec![], refused: false, done, waker }), receiver)
+    let (tier, token) = (Tier::Any, None);
+    (Box::new(TestMutation { targets, atomic, tier, seen: vec![], refused: false, token, done, waker }), receiver)
 }
 
 /// Submits and waits.
