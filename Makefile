@@ -16,6 +16,9 @@ DATA_DIR ?= data
 VERBOSE ?=
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
+LOAD_SECONDS ?= 3
+CRASH_CYCLES ?= 100
+CRASH_SEED ?= 1
 
 export JORMUN_CACHE ?= $(HOME)/.cache/jormundb
 export CARGO_TARGET_DIR ?= $(JORMUN_CACHE)/target
@@ -25,9 +28,12 @@ BUILD := timeout 4500 cargo
 RUN := timeout 900
 UNDER_TEST := --release --locked --config 'profile.release.package.jormundb.debug-assertions=true'
 BINARY := $(CARGO_TARGET_DIR)/release/jormundb
+# The load generator is a package of its own and does not know of RocksDB.
+LOAD_RUN := CARGO_TARGET_DIR=$(JORMUN_CACHE)/load-target timeout 3600 \
+	cargo run --quiet --release --locked --manifest-path tools/load/Cargo.toml
 
 .PHONY: help run test test-rust test-python test-js build build-tests release check check-fmt check-clippy check-tidy \
-        bench fuzz fmt install clean system python node
+        crash-test bench fuzz fmt install clean system python node
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -46,6 +52,10 @@ test-python: build-tests python node
 
 test-js: build-tests python node
 	@cd tests/js; JORMUN_BINARY=$(BINARY) $(RUN) "$$(../../tools/setup.sh node-path)" --test
+
+crash-test: build-tests ## Kill the server under load: make crash-test [CRASH_CYCLES=100 CRASH_SEED=1]
+	@CRASH_CYCLES=$(CRASH_CYCLES) CRASH_SEED=$(CRASH_SEED) timeout 7200 cargo test $(UNDER_TEST) --test integration \
+		crash:: -- --nocapture
 
 build-tests: system
 	@$(BUILD) test $(UNDER_TEST) --no-run
@@ -69,8 +79,11 @@ check-clippy: system
 check-tidy: system
 	@$(BUILD) test $(UNDER_TEST) --test tidy
 
-bench: system ## Run the benchmarks: make bench [BENCH=<name>]
+bench: build ## Run the benchmarks: make bench [LOAD_SECONDS=3 BENCH=<name>]; tools/load has more to measure
 	@$(BUILD) bench --locked $(if $(BENCH),--bench '$(BENCH)')
+	@$(LOAD_RUN) -- --server $(BINARY) --durability os --seconds $(LOAD_SECONDS)
+	@$(LOAD_RUN) -- --server $(BINARY) --durability sync --seconds $(LOAD_SECONDS) --no-ceiling \
+		--workload get,put,update --rate 50%
 
 # cargo-fuzz sets RUSTFLAGS, which hides those of .cargo/config.toml; sonic-rs chooses its vector code by them.
 fuzz: system ## Fuzz each target for FUZZ_SECONDS: make fuzz [FUZZ_SECONDS=60 TARGET=<name>]

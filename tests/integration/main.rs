@@ -11,6 +11,9 @@ mod harness;
 /// HTTP by hand, so that a test decides about every byte.
 mod http;
 
+/// What a kill leaves behind, under load and time after time.
+mod crash;
+
 /// What framing has to bear: cut, pipelined, chunked, compressed and malformed requests.
 mod framing;
 
