@@ -1,0 +1,289 @@
+//! One thread of the generator: non-blocking keep-alive connections on one epoll instance.
+//!
+//! ```text
+//!          closed loop: at once                      answer complete
+//! idle -- open loop: when the next is due --> busy ------------------> idle
+//! ```
+//!
+//! Closed loop: a connection's next request leaves when its answer is there, and latency counts from then. Open loop:
+//! request `n` is due at `start + n * interval`, whatever happened to the others, and latency counts from the moment it
+//! was due: time that a request spends waiting for a free connection is the server's fault and is counted.
+
+use crate::framing::Protocol;
+use crate::tally::Tally;
+use crate::workload::{Chooser, Plan};
+use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::time::Timespec;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// At least this often a thread looks at the phase.
+const WAIT_MAX: Duration = Duration::from_millis(20);
+
+/// An answer that is still missing this long after its request, at the end of a run, is an error.
+const OVERDUE: Duration = Duration::from_secs(5);
+
+/// Read at once; larger answers are put together from several reads.
+const READ_BYTES: usize = 256 * 1024;
+
+/// What happens to completed requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    WarmUp = 0,
+    Record = 1,
+    Stop = 2,
+}
+
+/// Between the threads of a run and whoever directs it.
+pub struct Control {
+    phase: AtomicU8,
+    /// Requests answered, in every phase.
+    pub completed: AtomicU64,
+}
+
+impl Control {
+    pub fn new() -> Control {
+        Control { phase: AtomicU8::new(Phase::WarmUp as u8), completed: AtomicU64::new(0) }
+    }
+
+    pub fn enter(&self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::Release);
+    }
+
+    fn phase(&self) -> Phase {
+        match self.phase.load(Ordering::Acquire) {
+            0 => Phase::WarmUp,
+            1 => Phase::Record,
+            _ => Phase::Stop,
+        }
+    }
+}
+
+struct Connection {
+    stream: TcpStream,
+    /// The part of an answer that has arrived, if not all of it has.
+    input: Vec<u8>,
+    output: Vec<u8>,
+    sent: usize,
+    awaits_room: bool,
+    busy: bool,
+    step: usize,
+    begun: Instant,
+    follow_up: Option<u64>,
+}
+
+/// A fixed rate.
+struct Pace {
+    due: Instant,
+    interval: Duration,
+}
+
+pub struct Client<'p> {
+    plan: &'p Plan<'p>,
+    control: &'p Control,
+    protocol: Protocol,
+    chooser: Chooser,
+    epoll: OwnedFd,
+    connections: Vec<Connection>,
+    idle: Vec<usize>,
+    pace: Option<Pace>,
+    exhausted: bool,
+    phase: Phase,
+    tally: Tally,
+    buffer: Vec<u8>,
+}
+
+impl<'p> Client<'p> {
+    pub fn connect(
+        plan: &'p Plan<'p>,
+        control: &'p Control,
+        address: SocketAddr,
+        connections: usize,
+        seed: u64,
+    ) -> io::Result<Client<'p>> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let mut client = Client {
+            plan,
+            control,
+            protocol: plan.steps[0].1.protocol(),
+            chooser: Chooser::new(seed),
+            epoll,
+            connections: Vec::with_capacity(connections),
+            idle: (0..connections).rev().collect(),
+            pace: None,
+            exhausted: false,
+            phase: Phase::WarmUp,
+            tally: Tally::new(plan.steps.len()),
+            buffer: vec![0; READ_BYTES],
+        };
+        for index in 0..connections {
+            let stream = TcpStream::connect(address)?;
+            stream.set_nodelay(true)?;
+            stream.set_nonblocking(true)?;
+            epoll::add(&client.epoll, &stream, EventData::new_u64(index as u64), EventFlags::IN)?;
+            client.connections.push(Connection {
+                stream,
+                input: Vec::new(),
+                output: Vec::new(),
+                sent: 0,
+                awaits_room: false,
+                busy: false,
+                step: 0,
+                begun: Instant::now(),
+                follow_up: None,
+            });
+        }
+        Ok(client)
+    }
+
+    /// Runs until it is told to stop, or until there is nothing more to ask for. `interval` makes it an open loop.
+    pub fn run(mut self, interval: Option<Duration>) -> io::Result<Tally> {
+        let mut events = Vec::with_capacity(256);
+        self.pace = interval.map(|interval| Pace { due: Instant::now(), interval });
+        loop {
+            self.phase = self.control.phase();
+            if self.phase == Phase::Stop {
+                return Ok(self.end());
+            }
+            self.start_requests()?;
+            if self.exhausted && self.idle.len() == self.connections.len() {
+                return Ok(self.end());
+            }
+            events.clear();
+            let wait = self.wait_time();
+            let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(wait.subsec_nanos()) };
+            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), Some(&timeout)) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            for event in &events {
+                let index = { event.data }.u64() as usize;
+                if { event.flags }.contains(EventFlags::OUT) {
+                    self.send(index)?;
+                }
+                if { event.flags }.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR) {
+                    self.receive(index)?;
+                }
+            }
+        }
+    }
+
+    fn wait_time(&self) -> Duration {
+        let until_due = |pace: &Pace| pace.due.saturating_duration_since(Instant::now());
+        match &self.pace {
+            Some(pace) if !self.idle.is_empty() => until_due(pace).min(WAIT_MAX),
+            _ => WAIT_MAX,
+        }
+    }
+
+    /// Gives work to idle connections.
+    fn start_requests(&mut self) -> io::Result<()> {
+        let now = Instant::now();
+        while !self.exhausted {
+            let Some(&index) = self.idle.last() else { break };
+            let begun = match &mut self.pace {
+                Some(pace) if pace.due > now => break,
+                Some(pace) => {
+                    let due = pace.due;
+                    pace.due += pace.interval;
+                    due
+                }
+                None => now,
+            };
+            if self.begin(index, begun)? {
+                self.idle.pop();
+            }
+        }
+        Ok(())
+    }
+
+    /// False when there is nothing more to ask for.
+    fn begin(&mut self, index: usize, begun: Instant) -> io::Result<bool> {
+        let connection = &mut self.connections[index];
+        connection.output.clear();
+        let next = self.plan.next(&mut self.chooser, &mut connection.follow_up, &mut connection.output);
+        let Some(step) = next else {
+            self.exhausted = true;
+            return Ok(false);
+        };
+        (connection.step, connection.begun, connection.sent, connection.busy) = (step, begun, 0, true);
+        self.send(index)?;
+        Ok(true)
+    }
+
+    fn send(&mut self, index: usize) -> io::Result<()> {
+        let connection = &mut self.connections[index];
+        let mut needs_room = false;
+        while connection.sent < connection.output.len() && !needs_room {
+            match connection.stream.write(&connection.output[connection.sent..]) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(count) => connection.sent += count,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => needs_room = true,
+                Err(error) => return Err(error),
+            }
+        }
+        if needs_room != connection.awaits_room {
+            connection.awaits_room = needs_room;
+            let flags = if needs_room { EventFlags::IN | EventFlags::OUT } else { EventFlags::IN };
+            epoll::modify(&self.epoll, &connection.stream, EventData::new_u64(index as u64), flags)?;
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, index: usize) -> io::Result<()> {
+        let connection = &mut self.connections[index];
+        let count = match connection.stream.read(&mut self.buffer) {
+            Ok(0) => return Err(io::Error::new(ErrorKind::UnexpectedEof, "the server closed a connection")),
+            Ok(count) => count,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let arrived = &self.buffer[..count];
+        if !connection.input.is_empty() {
+            connection.input.extend_from_slice(arrived);
+        }
+        let bytes = if connection.input.is_empty() { arrived } else { &connection.input };
+        let malformed = |_| io::Error::new(ErrorKind::InvalidData, "an answer is not well-formed");
+        let Some(answer) = self.protocol.frame(bytes).map_err(malformed)? else {
+            if connection.input.is_empty() {
+                connection.input.extend_from_slice(arrived);
+            }
+            return Ok(());
+        };
+        if !connection.busy || answer.length != bytes.len() {
+            return Err(io::Error::new(ErrorKind::InvalidData, "an answer that nobody asked for"));
+        }
+        let now = Instant::now();
+        let body = &bytes[answer.body];
+        let items = if answer.success { self.plan.steps[connection.step].1.items(body) } else { None };
+        if self.phase == Phase::Record {
+            self.tally.record(connection.step, now - connection.begun, items, body);
+        } else if items.is_none() {
+            self.tally.note_failure(body);
+        }
+        connection.input.clear();
+        connection.busy = false;
+        self.control.completed.fetch_add(1, Ordering::Relaxed);
+        if self.pace.is_some() || self.exhausted || !self.begin(index, now)? {
+            self.idle.push(index);
+        }
+        Ok(())
+    }
+
+    fn end(mut self) -> Tally {
+        let now = Instant::now();
+        for connection in self.connections.iter().filter(|connection| connection.busy) {
+            if now - connection.begun > OVERDUE {
+                self.tally.note_missing();
+            }
+        }
+        if let Some(pace) = &self.pace {
+            let behind = now.saturating_duration_since(pace.due);
+            self.tally.unsent = (behind.as_secs_f64() / pace.interval.as_secs_f64()) as u64;
+        }
+        self.tally
+    }
+}
