@@ -64,7 +64,7 @@ pub fn index_changes<'a>(
 }
 
 /// The entry of an item in an index.
-fn index_entry<'a>(
+pub(super) fn index_entry<'a>(
     table: &Table,
     index: &TableIndex,
     item: EncodedItem<'a>,
