@@ -166,8 +166,8 @@ impl Store {
         })
     }
 
-    /// Reads the old items of a mutation, and the record of its token, from the disk, so that the committer finds them in
-    /// memory. For the pool.
+    /// Reads the old items of a mutation, and the record of its token, from the disk, so that the committer finds them
+    /// in memory. For the pool.
     pub fn warm(&self, mutation: &dyn Mutation) -> Result<(), Error> {
         for index in 0..mutation.target_count() {
             self.engine.get(mutation.target(index).row_key, Tier::Any)?;
