@@ -12,6 +12,7 @@ use std::sync::{Arc, mpsc};
 
 use rocksdb::WriteBatch;
 
+use super::backfill::drop_cursors;
 use super::catalog::{Catalog, TABLE_ROWS, Table};
 use super::commit::Committer;
 use super::error::Error;
@@ -62,8 +63,8 @@ impl Draft {
     }
 
     /// Gives a table a new definition: the same name and id, other settings and indexes. Rows of an index that is not
-    /// in it any more are dropped. An index that is new in it is maintained from now on; entries of older items are not
-    /// made here.
+    /// in it any more are dropped. An index that is new in it is maintained from now on. If it is ACTIVE, entries of
+    /// older items are not made; if it is CREATING, [`super::backfill`] makes them and then sets it ACTIVE.
     pub fn replace(&mut self, table: &Arc<Table>, definition: TableDefinition) -> Result<Arc<Table>, Error> {
         let current = self.current(table);
         assert!(
@@ -75,6 +76,7 @@ impl Draft {
                 self.drop_rows(current.id(), index.number(), index.item_count());
             }
         }
+        drop_cursors(&current, &definition.indexes, &mut self.batch);
         let replacement = Arc::new(Table::new(definition, Some(&current)));
         self.put(&replacement)?;
         self.superseded.push(current);
@@ -87,6 +89,7 @@ impl Draft {
         self.catalog.remove(current.name());
         self.batch.delete(MetadataKey::table(current.id()));
         self.batch.delete(MetadataKey::counters(current.id()));
+        drop_cursors(&current, &[], &mut self.batch);
         self.drop_rows(current.id(), TABLE_ROWS, current.item_count());
         self.dropped_tables.push(current);
     }
@@ -117,7 +120,7 @@ impl Draft {
 
 impl Committer {
     /// Runs an alteration on the committer thread.
-    fn alter<T, E: From<Error>>(&mut self, change: impl FnOnce(&mut Draft) -> Result<T, E>) -> Result<T, E> {
+    pub(super) fn alter<T, E: From<Error>>(&mut self, change: impl FnOnce(&mut Draft) -> Result<T, E>) -> Result<T, E> {
         self.engine.check_poison()?;
         let mut draft = Draft::new(&self.catalog.load());
         let value = catch_unwind(AssertUnwindSafe(|| change(&mut draft)))
@@ -128,6 +131,7 @@ impl Committer {
             draft.superseded.iter().for_each(|table| table.mark_superseded());
             draft.dropped_tables.iter().for_each(|table| table.mark_dropped());
             self.reclaimer.add(draft.dropped_rows);
+            self.backfiller.notify();
         }
         Ok(value)
     }

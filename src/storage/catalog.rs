@@ -20,11 +20,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bumpalo::Bump;
 
+use super::backfill::Cursor;
 use super::engine::Engine;
 use super::error::Error;
 use super::key::{KeyValue, Space};
 use super::layout::{self, CounterRecord, MetadataKey};
-use crate::model::table::Projection;
+use crate::model::table::{IndexStatus, Projection};
 use crate::model::{IndexDefinition, TableDefinition};
 
 /// Index number of the table itself.
@@ -46,6 +47,8 @@ pub struct TableIndex {
     definition: IndexDefinition,
     space: Space,
     counter: Arc<Counter>,
+    /// How far it is filled while it is being created.
+    cursor: Arc<Cursor>,
     projected: Projected,
 }
 
@@ -88,6 +91,7 @@ impl Table {
                     definition: index.clone(),
                     space: Space { table_id: definition.id, index_number: index.number },
                     counter: known.map_or_else(Arc::default, |known| Arc::clone(&known.counter)),
+                    cursor: known.map_or_else(Arc::default, |known| Arc::clone(&known.cursor)),
                     projected: Projected::new(index, &definition),
                 }
             })
@@ -216,6 +220,21 @@ impl TableIndex {
         self.definition.number
     }
 
+    /// Whether the items that were there before it are still being added to it.
+    pub fn is_being_created(&self) -> bool {
+        self.definition.status == IndexStatus::Creating
+    }
+
+    /// Whether the entry of the item in this row is the committer's to maintain: of an index being created, only the
+    /// items that the back-fill has passed.
+    pub(super) fn covers(&self, row_key: &[u8]) -> bool {
+        !self.is_being_created() || self.cursor.has_passed(row_key)
+    }
+
+    pub(super) fn cursor(&self) -> &Cursor {
+        &self.cursor
+    }
+
     pub(super) fn projected(&self) -> &Projected {
         &self.projected
     }
@@ -296,6 +315,11 @@ impl Catalog {
             let table = Table::new(definition, None);
             if let Some(value) = engine.metadata(MetadataKey::counters(table.id()))? {
                 table.restore_counters(&layout::read_counters(&value)?);
+            }
+            for index in table.indexes.iter().filter(|index| index.is_being_created()) {
+                if let Some(cursor) = engine.metadata(MetadataKey::cursor(table.id(), index.number()))? {
+                    index.cursor.store(cursor);
+                }
             }
             if table.id() >= next_table_id || catalog.table(table.name()).is_some() {
                 return Err(Error::corrupt(format!("the record of table {} contradicts the catalog", table.name())));

@@ -30,11 +30,12 @@ use arc_swap::ArcSwap;
 use bumpalo::{Bump, collections::Vec as BumpVec};
 use rocksdb::WriteBatch;
 
+use super::backfill::Backfiller;
 use super::catalog::{Catalog, Table};
 use super::engine::Engine;
 use super::error::Error;
 use super::idempotency::{Expiry, Precedent};
-use super::index::{IndexChange, index_changes, primary_key};
+use super::index::{IndexChange, IndexEntry, index_changes, primary_key};
 use super::layout::{self, CounterRecord, MetadataKey};
 use super::mutation::{Decision, Mutation, Outcome, Target, Wake};
 use super::queue::{Queue, Work};
@@ -65,10 +66,11 @@ pub(super) struct Committer {
     pub(super) engine: Arc<Engine>,
     pub(super) catalog: Arc<ArcSwap<Catalog>>,
     pub(super) reclaimer: Arc<Reclaimer>,
+    pub(super) backfiller: Arc<Backfiller>,
     queue: Arc<Queue>,
     counts: Arc<CommitCounts>,
     sync: bool,
-    expiry: Expiry,
+    pub(super) expiry: Expiry,
     /// Lives as long as one batch: staged rows.
     batch_arena: Bump,
     /// Lives as long as one mutation.
@@ -83,6 +85,7 @@ impl Committer {
         engine: Arc<Engine>,
         catalog: Arc<ArcSwap<Catalog>>,
         reclaimer: Arc<Reclaimer>,
+        backfiller: Arc<Backfiller>,
         queue: Arc<Queue>,
         counts: Arc<CommitCounts>,
         sync: bool,
@@ -91,6 +94,7 @@ impl Committer {
             engine,
             catalog,
             reclaimer,
+            backfiller,
             queue,
             counts,
             sync,
@@ -229,7 +233,7 @@ struct Touched {
 }
 
 /// Rows that are written together.
-struct Batch<'b> {
+pub(super) struct Batch<'b> {
     engine: &'b Engine,
     catalog: &'b Catalog,
     arena: &'b Bump,
@@ -241,7 +245,7 @@ struct Batch<'b> {
 }
 
 impl<'b> Batch<'b> {
-    fn new(engine: &'b Engine, catalog: &'b Catalog, arena: &'b Bump, expiry: &'b mut Expiry) -> Batch<'b> {
+    pub(super) fn new(engine: &'b Engine, catalog: &'b Catalog, arena: &'b Bump, expiry: &'b mut Expiry) -> Batch<'b> {
         let (rows, overlay, touched) = (WriteBatch::new(), HashMap::new(), Vec::new());
         Batch { engine, catalog, arena, expiry, rows, overlay, touched }
     }
@@ -345,7 +349,8 @@ impl<'b> Batch<'b> {
             let Some(table) = self.catalog.current(table) else { continue };
             debug_assert!(plan.iter().all(|other: &Planned<'_>| other.row_key != row_key), "targets are distinct");
             debug_assert!(new.is_none_or(|item| has_row_key(item, table, row_key)), "an item keeps its key");
-            let index_changes = index_changes(table, *old, new, scratch)?;
+            let mut index_changes = index_changes(table, *old, new, scratch)?;
+            index_changes.retain(|change| table.indexes()[change.index].covers(row_key));
             plan.push(Planned { table, row_key, old: *old, new, index_changes });
         }
         Ok(plan)
@@ -376,6 +381,16 @@ impl<'b> Batch<'b> {
         }
     }
 
+    /// Stages a new entry of the index at a position in [`Table::indexes`].
+    pub(super) fn add_entry(&mut self, table: &Arc<Table>, position: usize, entry: IndexEntry<'_>) {
+        self.rows.put(entry.row_key, entry.item.as_bytes());
+        count(&mut self.counters(table)[1 + position], None, Some(entry.item));
+    }
+
+    pub(super) fn put_metadata(&mut self, key: MetadataKey, value: &[u8]) {
+        self.rows.put(key, value);
+    }
+
     /// The counters of a table as this batch leaves them so far.
     fn counters(&mut self, table: &Arc<Table>) -> &mut [CounterRecord] {
         let position =
@@ -391,7 +406,7 @@ impl<'b> Batch<'b> {
     }
 
     /// Writes everything and then lets readers of the counters see it.
-    fn write(mut self, sync: bool) -> Result<(), Error> {
+    pub(super) fn write(mut self, sync: bool) -> Result<(), Error> {
         if self.rows.is_empty() {
             return Ok(());
         }

@@ -64,7 +64,7 @@ pub fn index_changes<'a>(
 }
 
 /// The entry of an item in an index.
-fn index_entry<'a>(
+pub(super) fn index_entry<'a>(
     table: &Table,
     index: &TableIndex,
     item: EncodedItem<'a>,
@@ -110,7 +110,10 @@ fn key_values<'a>(
                 KeyValue::S(text(bytes)?)
             }
             (KeyKind::B, Some(RawValue::B(bytes))) if key_length_is_valid(bytes, bytes_max) => KeyValue::B(bytes),
-            (KeyKind::N, Some(RawValue::N(bytes))) => KeyValue::N(Number::from_canonical(text(bytes)?)),
+            (KeyKind::N, Some(RawValue::N(bytes))) => {
+                let number = Number::canonical(text(bytes)?);
+                KeyValue::N(number.ok_or_else(|| Error::corrupt("a stored number is not canonical"))?)
+            }
             _ => return Ok(None),
         };
         values.push(value);

@@ -22,8 +22,10 @@
 //!             | "c" table-id                     -- value: counters
 //!             | "d" table-id index-number        -- value: empty. Rows of a dropped table (0) or index: deleted,
 //!                                                   but their space is still to be given back
-//!             | "i" bucket token                 -- value: fingerprint time. A transaction with this ClientRequestToken
-//!                                                   (UTF-8) was done; see idempotency.rs
+//!             | "b" table-id index-number        -- value: row key. An index being created holds the entries of the
+//!                                                   table's items up to this one; no record: of none
+//!             | "i" bucket token                 -- value: fingerprint time. A transaction with this
+//!                                                   ClientRequestToken (UTF-8) was done; see idempotency.rs
 //! bucket      = u64 big-endian                   -- time / 600,000: the ten minutes in which it was done
 //! fingerprint = u128 little-endian               -- XXH3-128 of what it asked for
 //! time        = u64 little-endian                -- milliseconds since 1970-01-01 UTC
@@ -37,7 +39,8 @@
 //!
 //! Invariants: bytewise order of the rows of a table or index is the order of Scan (partition hash) and, within a
 //! partition, of Query. An index row exists exactly if the item has all key attributes of the index with the right
-//! type, not empty and within the limits of length. Counters are written in the batch that changes rows, so they are
+//! type, not empty and within the limits of length; while an index is being created, only of the items up to its `b`
+//! record. Counters are written in the batch that changes rows, so they are
 //! exact after a crash.
 
 use bumpalo::Bump;
@@ -83,10 +86,18 @@ impl MetadataKey {
     }
 
     pub fn dropped(id: u32, index_number: u16) -> MetadataKey {
+        MetadataKey::of_index(b'd', id, index_number)
+    }
+
+    pub fn cursor(id: u32, index_number: u16) -> MetadataKey {
+        MetadataKey::of_index(b'b', id, index_number)
+    }
+
+    fn of_index(kind: u8, id: u32, index_number: u16) -> MetadataKey {
         let mut suffix = [0; 6];
         suffix[..4].copy_from_slice(&id.to_be_bytes());
         suffix[4..].copy_from_slice(&index_number.to_be_bytes());
-        MetadataKey::new(b'd', &suffix)
+        MetadataKey::new(kind, &suffix)
     }
 
     fn new(kind: u8, suffix: &[u8]) -> MetadataKey {
@@ -195,6 +206,7 @@ mod tests {
             (MetadataKey::next_table_id(), b"\0\0\0\0n"),
             (MetadataKey::table(1), b"\0\0\0\0t\0\0\0\x01"),
             (MetadataKey::counters(0x0102_0304), b"\0\0\0\0c\x01\x02\x03\x04"),
+            (MetadataKey::cursor(7, 258), b"\0\0\0\0b\0\0\0\x07\x01\x02"),
             (MetadataKey::dropped(7, 258), b"\0\0\0\0d\0\0\0\x07\x01\x02"),
         ] {
             assert_eq!(key.as_ref(), bytes);

@@ -7,6 +7,7 @@
 //! reader thread   Store::get, Store::scan, Store::snapshot        (memory first; WouldBlock: ask again on the pool)
 //! writer thread   Store::submit -> queue -> committer: read old, Mutation::decide, index rows, one WriteBatch, sync
 //!                                            -> Mutation::complete for each, then one wake per waker
+//! back-fill       slices of items  -> queue -> committer: entries of a new index, one WriteBatch
 //! control plane   Store::alter  -> queue -> committer: a closure on the catalog, one synced WriteBatch, new snapshot
 //! ```
 //!
@@ -61,6 +62,9 @@ mod commit;
 
 /// Changes of the catalog.
 mod alter;
+
+/// Filling indexes that are added to a table.
+mod backfill;
 
 /// Giving back the space of dropped tables and indexes.
 mod reclaim;

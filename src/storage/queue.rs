@@ -64,8 +64,8 @@ impl Queue {
         Ok(())
     }
 
-    /// Returns whether the queue is open. Not bounded: alterations wait for their end before the next, and there is one
-    /// thread that reclaims space.
+    /// Returns whether the queue is open. Not bounded: alterations and slices of a back-fill wait for their end before
+    /// the next, and there is one thread that reclaims space.
     pub fn push_run(&self, run: Box<dyn FnOnce(&mut Committer) + Send>) -> bool {
         let state = self.lock();
         if state.closed {

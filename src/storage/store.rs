@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use bumpalo::Bump;
 
 use super::alter::Draft;
+use super::backfill::{self, Backfiller};
 use super::bounds::Bounds;
 use super::catalog::{Catalog, Table};
 use super::commit::{CommitCounts, Committer};
@@ -63,12 +64,13 @@ pub struct StoreStatistics {
 pub struct Store {
     pub(super) engine: Arc<Engine>,
     catalog: Arc<ArcSwap<Catalog>>,
-    queue: Arc<Queue>,
+    pub(super) queue: Arc<Queue>,
     pub(super) reclaimer: Arc<Reclaimer>,
+    pub(super) backfiller: Arc<Backfiller>,
     stop: Arc<StopSignal>,
     counts: Arc<CommitCounts>,
     committer: Mutex<Option<JoinHandle<()>>>,
-    /// The reclaimer and, if the log is synced at intervals, who does that.
+    /// The reclaimer, the back-filler and, if the log is synced at intervals, who does that.
     helpers: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -91,6 +93,7 @@ impl Store {
             catalog: Arc::new(ArcSwap::from_pointee(catalog)),
             queue: Arc::default(),
             reclaimer: Arc::new(reclaimer),
+            backfiller: Arc::new(Backfiller::new()),
             stop: Arc::default(),
             counts: Arc::default(),
             committer: Mutex::default(),
@@ -109,6 +112,7 @@ impl Store {
             Arc::clone(&self.engine),
             Arc::clone(&self.catalog),
             Arc::clone(&self.reclaimer),
+            Arc::clone(&self.backfiller),
             Arc::clone(&self.queue),
             Arc::clone(&self.counts),
             durability == Durability::Sync,
@@ -116,6 +120,12 @@ impl Store {
         *lock(&self.committer) = Some(thread::Builder::new().name("commit".into()).spawn(move || committer.run())?);
         let mut helpers = lock(&self.helpers);
         helpers.push(reclaim::spawn(Arc::clone(&self.reclaimer), Arc::clone(&self.engine), Arc::clone(&self.queue))?);
+        helpers.push(backfill::spawn(
+            Arc::clone(&self.backfiller),
+            Arc::clone(&self.engine),
+            Arc::clone(&self.catalog),
+            Arc::clone(&self.queue),
+        )?);
         if let Durability::Interval(interval) = durability {
             let (engine, stop) = (Arc::clone(&self.engine), Arc::clone(&self.stop));
             let sync = move || while !stop.wait(interval) && engine.sync().is_ok() {};
@@ -156,8 +166,8 @@ impl Store {
         })
     }
 
-    /// Reads the old items of a mutation, and the record of its token, from the disk, so that the committer finds
-    /// them in memory. For the pool.
+    /// Reads the old items of a mutation, and the record of its token, from the disk, so that the committer finds them
+    /// in memory. For the pool.
     pub fn warm(&self, mutation: &dyn Mutation) -> Result<(), Error> {
         for index in 0..mutation.target_count() {
             self.engine.get(mutation.target(index).row_key, Tier::Any)?;
@@ -180,6 +190,12 @@ impl Store {
         E: From<Error> + Send + 'static,
     {
         self.queue.alter(change)
+    }
+
+    /// Leaves indexes being created as they are until the store is opened again.
+    #[cfg(test)]
+    pub fn stop_backfill(&self) {
+        self.backfiller.close();
     }
 
     pub fn statistics(&self) -> StoreStatistics {
@@ -211,6 +227,7 @@ impl Store {
     fn stop_helpers(&self) {
         self.stop.set();
         self.reclaimer.close();
+        self.backfiller.close();
         // Ends a compaction that the reclaimer waits for.
         self.engine.cancel_background_work();
         std::mem::take(&mut *lock(&self.helpers)).into_iter().for_each(join);

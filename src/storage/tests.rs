@@ -12,6 +12,9 @@ mod tokens;
 /// The catalog: create, replace, drop, reclaim.
 mod alterations;
 
+/// Indexes that are added to a table with items.
+mod backfills;
+
 /// Opening: locks, versions, damage, restarts.
 mod directory;
 

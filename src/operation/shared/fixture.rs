@@ -112,6 +112,11 @@ impl Database {
         database
     }
 
+    /// Leaves indexes being created as they are until a restart.
+    pub fn stop_backfill(&self) {
+        self.worker.service().store.stop_backfill();
+    }
+
     /// Closes the store and opens it again.
     pub fn restart(self) -> Database {
         let Database { worker, directory, .. } = self;

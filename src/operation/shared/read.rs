@@ -16,6 +16,7 @@ use crate::model::IndexDefinition;
 use crate::model::limits::{TABLE_NAME_LENGTH_MAX, TABLE_NAME_LENGTH_MIN};
 use crate::model::table::Projection as IndexProjection;
 use crate::operation::call::Call;
+use crate::storage::TableIndex;
 
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ReadParameters<'a> {
@@ -252,7 +253,9 @@ impl<'a> ReadParameters<'a> {
     pub fn source(&self, checked: &Checked<'_>, call: &Call<'_>) -> Result<Source, ApiError> {
         let table = call.table(checked.table_name)?;
         let Some(name) = self.index_name else { return Ok(Source { table, index: None }) };
-        let position = table.indexes().iter().position(|index| index.name() == name);
+        // An index being created does not have all entries yet: AWS denies it.
+        let readable = |index: &TableIndex| index.name() == name && !index.is_being_created();
+        let position = table.indexes().iter().position(readable);
         let position = position
             .ok_or_else(|| ApiError::validation(format!("The table does not have the specified index: {name}")))?;
         if checked.consistent && table.indexes()[position].definition().is_global() {

@@ -233,7 +233,7 @@ fn check_new_name(name: &str, indexes: &[IndexDefinition]) -> Result<(), ApiErro
     Ok(())
 }
 
-fn check_non_key_attribute_total(indexes: &[IndexDefinition]) -> Result<(), ApiError> {
+pub fn check_non_key_attribute_total(indexes: &[IndexDefinition]) -> Result<(), ApiError> {
     let listed = |index: &IndexDefinition| match &index.projection {
         Projection::Include(names) => names.len(),
         Projection::All | Projection::KeysOnly => 0,

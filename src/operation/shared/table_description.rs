@@ -8,14 +8,14 @@ use crate::json::Writer;
 use crate::model::arn::Location;
 use crate::model::table::{BillingMode, IndexStatus, OnDemandLimits, Projection, Throughput};
 use crate::model::{IndexDefinition, KeySchema, TableDefinition};
-use crate::storage::Table;
+use crate::storage::{Table, TableIndex};
 
 /// Which answer describes the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum View {
     /// CreateTable: CREATING, without what AWS does not know yet.
     Created,
-    /// DescribeTable.
+    /// DescribeTable: ACTIVE, or UPDATING while an index is being created.
     Active,
     /// UpdateTable: UPDATING.
     Updating,
@@ -38,29 +38,46 @@ struct Description<'d> {
     index_volumes: Vec<Volume>,
     location: &'d Location,
     view: View,
+    /// The index that the request described here has deleted.
+    deleted_index: Option<&'d str>,
 }
 
 /// Writes `{"<member>":{...}}`, the whole answer.
 pub fn write_answer(member: &str, table: &Table, location: &Location, view: View, writer: &mut Writer<'_>) {
-    let indexes = table.indexes().iter();
-    let description = Description {
-        definition: table.definition(),
-        volume: Volume { items: table.item_count(), bytes: table.size_bytes() },
-        index_volumes: indexes.map(|index| Volume { items: index.item_count(), bytes: index.size_bytes() }).collect(),
-        location,
-        view,
-    };
     writer.object(|writer| {
-        writer.name(member).object(|writer| description.write(writer));
+        writer.name(member).object(|writer| Description::of(table, location, view).write(writer));
     });
 }
 
-impl Description<'_> {
+/// Writes the answer of an UpdateTable that has deleted an index of `table`, which is the version before: the index is
+/// gone already, but AWS shows it once more, as DELETING.
+pub fn write_index_deletion(table: &Table, deleted_index: &str, location: &Location, writer: &mut Writer<'_>) {
+    let deleted_index = Some(deleted_index);
+    let description = Description { deleted_index, ..Description::of(table, location, View::Updating) };
+    writer.object(|writer| {
+        writer.name("TableDescription").object(|writer| description.write(writer));
+    });
+}
+
+impl<'d> Description<'d> {
+    fn of(table: &'d Table, location: &'d Location, view: View) -> Description<'d> {
+        let volume = |index: &TableIndex| Volume { items: index.item_count(), bytes: index.size_bytes() };
+        Description {
+            definition: table.definition(),
+            volume: Volume { items: table.item_count(), bytes: table.size_bytes() },
+            index_volumes: table.indexes().iter().map(volume).collect(),
+            location,
+            view,
+            deleted_index: None,
+        }
+    }
+
     fn write(&self, writer: &mut Writer<'_>) {
         let definition = self.definition;
         writer.name("TableName").string(&definition.name);
         writer.name("TableStatus").string(match self.view {
             View::Created => "CREATING",
+            View::Active if is_being_created(definition) => "UPDATING",
             View::Active => "ACTIVE",
             View::Updating => "UPDATING",
             View::Deleting => "DELETING",
@@ -171,19 +188,28 @@ impl Description<'_> {
         if !index.is_global() {
             return;
         }
-        let status = if self.view == View::Created { IndexStatus::Creating } else { index.status };
+        let status = match index.status {
+            _ if self.deleted_index == Some(&index.name) => IndexStatus::Deleting,
+            _ if self.view == View::Created => IndexStatus::Creating,
+            status => status,
+        };
         writer.name("IndexStatus").string(match status {
             IndexStatus::Creating => "CREATING",
             IndexStatus::Active => "ACTIVE",
             IndexStatus::Deleting => "DELETING",
         });
-        if index.status == IndexStatus::Creating {
+        if index.status == IndexStatus::Creating && status == IndexStatus::Creating {
             writer.name("Backfilling").boolean(true);
         }
         write_throughput(&index.throughput, writer);
         self.write_warm_throughput(&index.throughput, writer);
         write_on_demand_limits(index.on_demand_limits, writer);
     }
+}
+
+/// Whether an index is being added to the table.
+fn is_being_created(definition: &TableDefinition) -> bool {
+    definition.indexes.iter().any(|index| index.status == IndexStatus::Creating)
 }
 
 fn write_key_schema(key: &KeySchema, writer: &mut Writer<'_>) {
@@ -310,6 +336,7 @@ mod tests {
             index_volumes: vec![Volume { items: 2, bytes: 40 }, Volume { items: 1, bytes: 20 }],
             location: &location,
             view,
+            deleted_index: None,
         };
         let mut out = Vec::new();
         Writer::new(&mut out).object(|writer| description.write(writer));

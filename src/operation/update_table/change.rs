@@ -2,14 +2,14 @@
 
 use super::request::{IndexAction, IndexUpdate, Request};
 use crate::error::{ApiError, ErrorKind};
-use crate::model::TableDefinition;
 use crate::model::arn::Location;
 use crate::model::limits::GLOBAL_INDEX_COUNT_MAX;
-use crate::model::table::{BillingMode, StreamDefinition, StreamView, Throughput};
+use crate::model::table::{BillingMode, IndexStatus, StreamDefinition, StreamView, Throughput};
+use crate::model::{IndexDefinition, TableDefinition};
 use crate::operation::shared::table_definition::parameters::{IndexRequest, StreamRequest, Units};
 use crate::operation::shared::table_definition::{
-    Definitions, IndexContext, define_encryption, define_global_index, define_on_demand_limits, define_warm_units,
-    index_is_not_provisioned, table_is_not_provisioned, utc_label,
+    Definitions, IndexContext, check_non_key_attribute_total, define_encryption, define_global_index,
+    define_on_demand_limits, define_warm_units, index_is_not_provisioned, table_is_not_provisioned, utc_label,
 };
 
 /// How long DeletionProtectionEnabled stays as it was set.
@@ -24,7 +24,7 @@ pub(super) fn apply(
 ) -> Result<TableDefinition, ApiError> {
     let mut table = current.clone();
     set_billing_mode(request, &mut table, now_ms)?;
-    check_indexes(request, current, table.billing_mode)?;
+    let created = check_indexes(request, current, table.billing_mode)?;
     set_throughput(request, current, &mut table, now_ms)?;
     for action in &request.index_actions {
         if let IndexAction::Update(update) = action {
@@ -32,6 +32,10 @@ pub(super) fn apply(
         }
     }
     check_index_count(request, current)?;
+    for index in created {
+        add_index(index, &mut table)?;
+    }
+    table.indexes.retain(|index| request.deleted_index() != Some(&index.name));
     table.on_demand_limits =
         define_on_demand_limits(request.on_demand, table.on_demand_limits, table.billing_mode, "table")?;
     table.throughput.warm_units = define_warm_units(request.warm, &table.throughput, table.billing_mode, "table")?;
@@ -90,8 +94,13 @@ fn clear_units(throughput: &mut Throughput) {
     *throughput = Throughput { warm_units: throughput.warm_units, ..Throughput::default() };
 }
 
-/// Each action against the indexes that there are.
-fn check_indexes(request: &Request<'_>, table: &TableDefinition, billing_mode: BillingMode) -> Result<(), ApiError> {
+/// Each action against the indexes that there are. Returns those to be created.
+fn check_indexes(
+    request: &Request<'_>,
+    table: &TableDefinition,
+    billing_mode: BillingMode,
+) -> Result<Vec<IndexDefinition>, ApiError> {
+    let mut created = Vec::new();
     for action in &request.index_actions {
         let found = table.index(action.name());
         match action {
@@ -99,7 +108,7 @@ fn check_indexes(request: &Request<'_>, table: &TableDefinition, billing_mode: B
                 if found.is_some() {
                     return Err(ApiError::validation("Attempting to create an index which already exists"));
                 }
-                check_new_index(index, request, table, billing_mode)?;
+                created.push(define_new_index(index, request, table, billing_mode)?);
             }
             IndexAction::Delete(name) if found.is_some_and(|index| !index.is_global()) => {
                 return Err(ApiError::validation(format!(
@@ -111,16 +120,17 @@ fn check_indexes(request: &Request<'_>, table: &TableDefinition, billing_mode: B
             }
         }
     }
-    Ok(())
+    Ok(created)
 }
 
-/// A new index must be described by this request alone: stored definitions of attributes do not count.
-fn check_new_index(
+/// A new index must be described by this request alone: stored definitions of attributes do not count. But what is
+/// defined already keeps its type, whatever the request says.
+fn define_new_index(
     index: &IndexRequest<'_>,
     request: &Request<'_>,
     table: &TableDefinition,
     billing_mode: BillingMode,
-) -> Result<(), ApiError> {
+) -> Result<IndexDefinition, ApiError> {
     let Some(definitions) = &request.definitions else {
         return Err(ApiError::invalid_parameters(format_args!(
             "AttributeDefinitions is not specified for index: {}",
@@ -129,14 +139,37 @@ fn check_new_index(
     };
     let definitions = Definitions::new(definitions);
     definitions.check_distinct()?;
-    define_global_index(index, IndexContext { definitions: &definitions, table_key: &table.key, billing_mode })?;
-    Ok(())
+    let context = IndexContext { definitions: &definitions, table_key: &table.key, billing_mode };
+    let mut index = define_global_index(index, context)?;
+    let stored = table.attribute_definitions();
+    for attribute in index.key.hash.iter_mut().chain(&mut index.key.range) {
+        if let Some(stored) = stored.iter().find(|stored| stored.name == attribute.name) {
+            attribute.kind = stored.kind;
+        }
+    }
+    Ok(index)
+}
+
+/// Adds an index that is filled from now on.
+fn add_index(mut index: IndexDefinition, table: &mut TableDefinition) -> Result<(), ApiError> {
+    index.number = table.next_index_number;
+    index.status = IndexStatus::Creating;
+    table.next_index_number = index
+        .number
+        .checked_add(1)
+        .ok_or_else(|| limit_exceeded("Number of indexes ever created exceeds what the table can number".to_owned()))?;
+    table.indexes.push(index);
+    check_non_key_attribute_total(&table.indexes)
 }
 
 fn check_index_count(request: &Request<'_>, table: &TableDefinition) -> Result<(), ApiError> {
     let creations = request.index_actions.iter().filter(|action| matches!(action, IndexAction::Create(_))).count();
     let deletions = request.index_actions.iter().filter(|action| matches!(action, IndexAction::Delete(_))).count();
-    if creations + deletions > 1 {
+    // Only the index that is being created can be deleted meanwhile.
+    let is_in_the_way =
+        |index: &IndexDefinition| index.status == IndexStatus::Creating && request.deleted_index() != Some(&index.name);
+    let is_busy = table.indexes.iter().any(is_in_the_way);
+    if creations + deletions > 1 || creations + deletions == 1 && is_busy {
         return Err(limit_exceeded(
             "Only 1 online index can be created or deleted simultaneously per table".to_owned(),
         ));
@@ -145,9 +178,6 @@ fn check_index_count(request: &Request<'_>, table: &TableDefinition) -> Result<(
         return Err(limit_exceeded(format!(
             "Number of global secondary indexes exceeds per-table limit of {GLOBAL_INDEX_COUNT_MAX}"
         )));
-    }
-    if creations + deletions > 0 {
-        return Err(index_changes_unsupported());
     }
     Ok(())
 }
@@ -274,11 +304,4 @@ fn index_not_found(index: &str, table: &str) -> ApiError {
 
 fn limit_exceeded(reason: String) -> ApiError {
     ApiError::new(ErrorKind::LimitExceeded, format!("Subscriber limit exceeded: {reason}"))
-}
-
-fn index_changes_unsupported() -> ApiError {
-    ApiError::validation(
-        "This server cannot add indexes to an existing table or remove them from it yet: create the table with its \
-         indexes",
-    )
 }

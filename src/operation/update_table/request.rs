@@ -99,6 +99,14 @@ impl<'a> IndexAction<'a> {
 }
 
 impl<'a> Request<'a> {
+    /// The index to be deleted: at most one in a request that is granted.
+    pub fn deleted_index(&self) -> Option<&'a str> {
+        self.index_actions.iter().find_map(|action| match action {
+            IndexAction::Delete(name) => Some(*name),
+            IndexAction::Create(_) | IndexAction::Update(_) => None,
+        })
+    }
+
     pub fn read(parameters: &Parameters<'a>) -> Result<Request<'a>, ApiError> {
         let table_name = require_table_name(parameters.table_name)?;
         let mut constraints = Constraints::new(Wording::Older);

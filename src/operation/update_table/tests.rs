@@ -6,7 +6,8 @@ use super::*;
 use crate::error::ErrorKind;
 use crate::model::TableDefinition;
 use crate::model::arn::Location;
-use crate::model::table::{BillingMode, OnDemandLimits, TableClass, Throughput};
+use crate::model::table::{BillingMode, IndexStatus, OnDemandLimits, TableClass, Throughput};
+use crate::operation::shared::fixture::Database;
 
 const P: &str = "One or more parameter values were invalid: ";
 const NOW_MS: u64 = 1_731_940_604_149;
@@ -322,8 +323,6 @@ fn settings_of_indexes() {
 
 #[test]
 fn creations_and_deletions_of_indexes() {
-    let unsupported = "This server cannot add indexes to an existing table or remove them from it yet: create the \
-                       table with its indexes";
     let defined = |updates: &[&str]| format!("{DEFINES_X},{}", indexes(updates));
     let new = creation("new", "x", "");
     let (other, units) = (creation("other", "x", ""), format!(",{}", units(1, 1)));
@@ -363,9 +362,16 @@ fn creations_and_deletions_of_indexes() {
             defined(&[&new, DELETE_GLO]),
             "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table",
         ),
-        (on_demand(), defined(&[&new]), unsupported),
-        (provisioned(), defined(&[&creation("new", "x", &units)]), unsupported),
-        (on_demand(), indexes(&[DELETE_GLO]), unsupported),
+        (
+            update(&on_demand(), &defined(&[&new])),
+            defined(&[&other]),
+            "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table",
+        ),
+        (
+            update(&on_demand(), &defined(&[&new])),
+            indexes(&[DELETE_GLO]),
+            "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table",
+        ),
     ] {
         check(&table, &members, text);
     }
@@ -379,6 +385,112 @@ fn creations_and_deletions_of_indexes() {
     check(&full, &defined(&[&new]), text);
     let error = update_at(&full, &defined(&[&new]), NOW_MS).expect_err("one too many");
     assert_eq!(error.kind, ErrorKind::LimitExceeded);
+}
+
+#[test]
+fn created_and_deleted_indexes() {
+    let new = creation("new", "x", &format!(",{}", units(3, 4)));
+    let created = update(&provisioned(), &format!("{DEFINES_X},{}", indexes(&[&new])));
+    let index = created.index("new").expect("created");
+    assert_eq!((index.status, index.number, created.next_index_number), (IndexStatus::Creating, 4, 5));
+    assert_eq!((index.throughput.read_units, index.throughput.write_units), (3, 4));
+    assert_eq!(created.indexes[..3], provisioned().indexes);
+    // The one that is being created may go; its number is not used again.
+    let deleted = update(&created, &indexes(&[r#"{"Delete":{"IndexName":"new"}}"#]));
+    assert_eq!((deleted.next_index_number, deleted.indexes), (5, provisioned().indexes));
+    let names = |table: &TableDefinition| table.indexes.iter().map(|index| index.name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&update(&provisioned(), &indexes(&[DELETE_GLO]))), ["two", "loc"]);
+}
+
+#[test]
+fn definitions_of_attributes_are_merged() {
+    let described = |table: &TableDefinition| {
+        let definitions = table.attribute_definitions();
+        definitions.iter().map(|known| format!("{}:{}", known.name, known.kind.name())).collect::<Vec<_>>().join(" ")
+    };
+    let definitions = r#""AttributeDefinitions":[{"AttributeName":"x","AttributeType":"N"},
+        {"AttributeName":"y","AttributeType":"B"},{"AttributeName":"unused","AttributeType":"S"}]"#;
+    // A stored type wins, and what no key names is dropped.
+    let stored = update(&on_demand(), &format!("{definitions},{}", indexes(&[&creation("new", "x", "")])));
+    assert_eq!(described(&stored), "a:S b:S x:S");
+    let added = update(&on_demand(), &format!("{definitions},{}", indexes(&[&creation("new", "y", "")])));
+    assert_eq!(described(&added), "a:S b:S x:S y:B");
+    // With the last index that names it goes the attribute.
+    let deleted = update(&added, &indexes(&[r#"{"Delete":{"IndexName":"new"}}"#]));
+    assert_eq!(described(&deleted), "a:S b:S x:S");
+}
+
+/// The status of table `hashed`, and of its only index.
+fn statuses(database: &mut Database) -> (String, Value) {
+    let (_, body) = database.call("DescribeTable", r#"{"TableName":"hashed"}"#);
+    let table: Value = serde_json::from_str(&body).expect("JSON");
+    let table = &table["Table"];
+    (table["TableStatus"].as_str().expect("described").to_owned(), table["GlobalSecondaryIndexes"][0].clone())
+}
+
+fn wait_for_index(database: &mut Database) -> Value {
+    for _ in 0..5000 {
+        let (status, index) = statuses(database);
+        if status == "ACTIVE" {
+            return index;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    panic!("the index becomes ACTIVE");
+}
+
+#[test]
+fn an_index_is_created_online() {
+    let mut database = Database::with_tables();
+    for item in 0..300 {
+        let group = if item % 3 == 0 { r#"{"N":"1"}"# } else { r#"{"S":"g"}"# };
+        database.fill("hashed", &[&format!(r#"{{"p":{{"S":"{item}"}},"g":{group}}}"#)]);
+    }
+    database.stop_backfill();
+    let create = |name: &str| {
+        format!(
+            r#"{{"TableName":"hashed","AttributeDefinitions":[{{"AttributeName":"g","AttributeType":"S"}}],{}}}"#,
+            indexes(&[&creation(name, "g", "")])
+        )
+    };
+    let (status, body) = database.call("UpdateTable", &create("by_g"));
+    assert_eq!(status, 200, "{body}");
+    let answer: Value = serde_json::from_str(&body).expect("JSON");
+    assert_eq!(answer["TableDescription"]["TableStatus"], "UPDATING");
+    let (status, index) = statuses(&mut database);
+    assert_eq!(
+        (status.as_str(), &index["IndexStatus"], &index["Backfilling"]),
+        ("UPDATING", &"CREATING".into(), &true.into())
+    );
+    let query = r#"{"TableName":"hashed","IndexName":"by_g","KeyConditionExpression":"g = :g","Select":"COUNT",
+        "ExpressionAttributeValues":{":g":{"S":"g"}}}"#;
+    let absent = "The table does not have the specified index: by_g";
+    database.refuses("Query", query, "ValidationException", absent);
+    database.refuses("Scan", r#"{"TableName":"hashed","IndexName":"by_g"}"#, "ValidationException", absent);
+    let busy = "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table";
+    database.refuses("UpdateTable", &create("other"), "LimitExceededException", busy);
+    // Items are written as ever, but no more with a wrong type.
+    database.fill("hashed", &[r#"{"p":{"S":"new"},"g":{"S":"g"}}"#, r#"{"p":{"S":"1"}}"#]);
+    let mistyped = r#"{"TableName":"hashed","Item":{"p":{"S":"2"},"g":{"N":"1"}}}"#;
+    assert_eq!(database.call("PutItem", mistyped).0, 400);
+
+    let mut database = database.restart();
+    let index = wait_for_index(&mut database);
+    assert_eq!(
+        (&index["IndexStatus"], &index["ItemCount"], index.get("Backfilling")),
+        (&"ACTIVE".into(), &200.into(), None)
+    );
+    database.answers("Query", query, r#"{"Count":200,"ScannedCount":200}"#);
+
+    let delete = format!(r#"{{"TableName":"hashed",{}}}"#, indexes(&[r#"{"Delete":{"IndexName":"by_g"}}"#]));
+    let (status, body) = database.call("UpdateTable", &delete);
+    assert_eq!((status, body.matches(r#""IndexStatus":"DELETING""#).count()), (200, 1), "{body}");
+    database.refuses("Query", query, "ValidationException", absent);
+    assert_eq!(statuses(&mut database), ("ACTIVE".to_owned(), Value::Null));
+    assert_eq!(database.call("PutItem", mistyped).0, 200, "any type again");
+    assert_eq!(database.call("UpdateTable", &create("by_g")).0, 200);
+    assert_eq!(wait_for_index(&mut database)["ItemCount"], 199);
+    database.answers("Query", query, r#"{"Count":199,"ScannedCount":199}"#);
 }
 
 #[test]
