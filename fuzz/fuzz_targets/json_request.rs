@@ -1,8 +1,8 @@
 //! Request bodies.
 //!
 //! The input is a body, decoded to a structure that has a member of every shape. Checked:
-//! 1. A body is refused as malformed exactly if it is not JSON, and `serde_json` agrees on that for bodies that nest less
-//!    than 255 deep. Both refuse numbers beyond the range of f64 and escapes of lone surrogates.
+//! 1. A body is refused as malformed exactly if it is not JSON, and `serde_json` agrees on that for bodies that nest
+//!    less than 255 deep. Both refuse numbers beyond the range of f64 and escapes of lone surrogates.
 //! 2. An item or value without fault keeps the invariants of the model, and comes back from its JSON.
 //! 3. A fault and a refusal have a text in every wording, and an error body is JSON.
 

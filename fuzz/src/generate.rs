@@ -10,28 +10,59 @@ use crate::model::limits::NESTING_DEPTH_MAX;
 use crate::model::value::sort_set;
 use crate::model::{Attribute, Item, Map, Number, Value};
 
-/// Attribute names that expressions in the seeds use too.
-const NAMES: [&str; 10] = ["a", "b", "c", "d", "k", "l", "m", "n", "s", "x.y"];
+/// Attribute names that expressions in the seeds use too, and the kind of value that most items have there.
+const NAMES: [(&str, Option<Kind>); 10] = [
+    ("a", None),
+    ("b", None),
+    ("c", None),
+    ("d", Some(Kind::M)),
+    ("k", None),
+    ("l", Some(Kind::L)),
+    ("m", Some(Kind::M)),
+    ("n", Some(Kind::N)),
+    ("s", Some(Kind::Ss)),
+    ("x.y", None),
+];
+
+#[derive(Clone, Copy)]
+enum Kind {
+    S,
+    N,
+    B,
+    Bool,
+    Null,
+    Ss,
+    Ns,
+    Bs,
+    L,
+    M,
+}
+
+/// Scalars and sets first.
+const KINDS: [Kind; 10] =
+    [Kind::S, Kind::N, Kind::B, Kind::Bool, Kind::Null, Kind::Ss, Kind::Ns, Kind::Bs, Kind::L, Kind::M];
+const FLAT_KIND_COUNT: usize = 8;
 
 const TEXTS: [&str; 8] = ["", "a", "ab", "abc", "S", "N", "\u{0}", "é\u{10000}"];
 
 /// Containers deeper than this hold scalars and sets only.
 const DEPTH_MAX: usize = 5;
 
-/// Lists around one of them in a while, up to the deepest value that an item may hold.
-const LISTS_AROUND_MAX: usize = NESTING_DEPTH_MAX - DEPTH_MAX - 1;
-
 const ELEMENTS_MAX: usize = 6;
+
+/// Of a text or binary: short ones leave bytes for the rest of an item.
+const BYTES_MAX: usize = 8;
 
 pub fn text<'a>(input: &mut Unstructured<'_>, arena: &'a Bump) -> Result<&'a str> {
     if input.ratio(3, 4)? {
         return input.choose(&TEXTS).copied();
     }
-    Ok(arena.alloc_str(input.arbitrary()?))
+    Ok(arena.alloc_str(&String::from_utf8_lossy(bytes(input, arena)?)))
 }
 
 pub fn bytes<'a>(input: &mut Unstructured<'_>, arena: &'a Bump) -> Result<&'a [u8]> {
-    Ok(arena.alloc_slice_copy(input.arbitrary()?))
+    let count = input.int_in_range(0..=BYTES_MAX)?.min(input.len());
+    Ok(arena.alloc_slice_copy(input.bytes(count)?))
 }
 
 /// A number of any magnitude and length, the edges of both included.
@@ -46,9 +77,10 @@ pub fn number<'a>(input: &mut Unstructured<'_>, arena: &'a Bump) -> Result<Numbe
 }
 
 pub fn value<'a>(input: &mut Unstructured<'_>, arena: &'a Bump) -> Result<Value<'a>> {
-    let mut value = value_within(input, arena, DEPTH_MAX)?;
+    let mut value = any_value(input, arena, DEPTH_MAX)?;
+    // Once in a while as deep as an item may hold it.
     if input.ratio(1, 16)? {
-        for _ in 0..input.int_in_range(0..=LISTS_AROUND_MAX)? {
+        for _ in value.depth()..NESTING_DEPTH_MAX {
             value = Value::L(arena.alloc([value]));
         }
     }
@@ -57,41 +89,54 @@ pub fn value<'a>(input: &mut Unstructured<'_>, arena: &'a Bump) -> Result<Value<
 
 pub fn item<'a>(input: &mut Unstructured<'_>, arena: &'a Bump) -> Result<Item<'a>> {
     let mut attributes = BumpVec::new_in(arena);
-    for _ in 0..input.int_in_range(0..=ELEMENTS_MAX)? {
-        attributes.push(Attribute { name: input.choose(&NAMES)?, value: value(input, arena)? });
+    for (name, usual_kind) in NAMES {
+        let value = match (input.int_in_range(0..=3u8)?, usual_kind) {
+            (0 | 1, Some(kind)) => value_of_kind(kind, input, arena, DEPTH_MAX)?,
+            (0..=2, _) => value(input, arena)?,
+            _ => continue,
+        };
+        attributes.push(Attribute { name, value });
     }
     Ok(Map::from_unsorted(attributes))
 }
 
-fn value_within<'a>(input: &mut Unstructured<'_>, arena: &'a Bump, depth_left: usize) -> Result<Value<'a>> {
-    let last_kind = if depth_left == 0 { 7 } else { 9u8 };
-    Ok(match input.int_in_range(0..=last_kind)? {
-        0 => Value::S(text(input, arena)?),
-        1 => Value::N(number(input, arena)?),
-        2 => Value::B(bytes(input, arena)?),
-        3 => Value::Bool(input.arbitrary()?),
-        4 => Value::Null,
-        5 => Value::Ss(set(input, arena, text)?),
-        6 => Value::Ns(set(input, arena, number)?),
-        7 => Value::Bs(set(input, arena, bytes)?),
-        8 => {
+fn any_value<'a>(input: &mut Unstructured<'_>, arena: &'a Bump, depth_left: usize) -> Result<Value<'a>> {
+    let kinds = if depth_left == 0 { &KINDS[..FLAT_KIND_COUNT] } else { &KINDS };
+    value_of_kind(*input.choose(kinds)?, input, arena, depth_left)
+}
+
+/// A list or map holds values of up to `depth_left - 1` levels.
+fn value_of_kind<'a>(
+    kind: Kind,
+    input: &mut Unstructured<'_>,
+    arena: &'a Bump,
+    depth_left: usize,
+) -> Result<Value<'a>> {
+    Ok(match kind {
+        Kind::S => Value::S(text(input, arena)?),
+        Kind::N => Value::N(number(input, arena)?),
+        Kind::B => Value::B(bytes(input, arena)?),
+        Kind::Bool => Value::Bool(input.arbitrary()?),
+        Kind::Null => Value::Null,
+        Kind::Ss => Value::Ss(set(input, arena, text)?),
+        Kind::Ns => Value::Ns(set(input, arena, number)?),
+        Kind::Bs => Value::Bs(set(input, arena, bytes)?),
+        Kind::L => {
             let mut elements = BumpVec::new_in(arena);
             for _ in 0..input.int_in_range(0..=ELEMENTS_MAX)? {
-                elements.push(value_within(input, arena, depth_left - 1)?);
+                elements.push(any_value(input, arena, depth_left - 1)?);
             }
             Value::L(elements.into_bump_slice())
         }
-        _ => Value::M(map_within(input, arena, depth_left - 1)?),
+        Kind::M => {
+            let mut attributes = BumpVec::new_in(arena);
+            for _ in 0..input.int_in_range(0..=ELEMENTS_MAX)? {
+                let (name, _) = *input.choose(&NAMES)?;
+                attributes.push(Attribute { name, value: any_value(input, arena, depth_left - 1)? });
+            }
+            Value::M(Map::from_unsorted(attributes))
+        }
     })
-}
-
-fn map_within<'a>(input: &mut Unstructured<'_>, arena: &'a Bump, depth_left: usize) -> Result<Map<'a>> {
-    let mut attributes = BumpVec::new_in(arena);
-    for _ in 0..input.int_in_range(0..=ELEMENTS_MAX)? {
-        let name = input.choose(&NAMES)?;
-        attributes.push(Attribute { name, value: value_within(input, arena, depth_left)? });
-    }
-    Ok(Map::from_unsorted(attributes))
 }
 
 fn set<'a, T: Ord + Copy>(
