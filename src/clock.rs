@@ -14,40 +14,13 @@ pub enum Clock {
 }
 
 impl Clock {
-    pub fn now(&self) -> Timestamp {
+    /// Milliseconds since 1970-01-01 UTC, the precision in which DynamoDB answers times.
+    pub fn now_ms(&self) -> u64 {
         match self {
-            Clock::System => Timestamp::now(),
-            Clock::Manual(millis) => Timestamp::from_unix_millis(millis.load(Ordering::Relaxed)),
+            // u64 milliseconds last for 584 million years.
+            Clock::System => SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64,
+            Clock::Manual(ms) => ms.load(Ordering::Relaxed),
         }
-    }
-}
-
-/// Milliseconds since 1970-01-01 UTC, the precision in which DynamoDB answers times.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Timestamp(u64);
-
-impl Timestamp {
-    fn now() -> Timestamp {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        // u64 milliseconds last for 584 million years.
-        Timestamp(since_epoch.as_millis() as u64)
-    }
-
-    pub const fn from_unix_millis(millis: u64) -> Timestamp {
-        Timestamp(millis)
-    }
-
-    pub const fn unix_millis(self) -> u64 {
-        self.0
-    }
-
-    pub const fn unix_seconds(self) -> u64 {
-        self.0 / 1000
-    }
-
-    /// Seconds with their fraction, as times stand in JSON: `1772345678.123`.
-    pub fn unix_seconds_fractional(self) -> f64 {
-        self.0 as f64 / 1000.0
     }
 }
 
@@ -56,19 +29,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn units() {
-        let time = Timestamp::from_unix_millis(1_772_345_678_123);
-        assert_eq!(time.unix_seconds(), 1_772_345_678);
-        assert_eq!(format!("{}", time.unix_seconds_fractional()), "1772345678.123");
-    }
-
-    #[test]
     fn a_manual_clock_stands_still() {
-        let millis = Arc::new(AtomicU64::new(5));
-        let clock = Clock::Manual(Arc::clone(&millis));
-        assert_eq!(clock.now(), Timestamp::from_unix_millis(5));
-        millis.store(7, Ordering::Relaxed);
-        assert_eq!(clock.now(), Timestamp::from_unix_millis(7));
-        assert!(Clock::System.now() > clock.now());
+        let ms = Arc::new(AtomicU64::new(5));
+        let clock = Clock::Manual(Arc::clone(&ms));
+        assert_eq!(clock.now_ms(), 5);
+        ms.store(7, Ordering::Relaxed);
+        assert_eq!(clock.now_ms(), 7);
+        assert!(Clock::System.now_ms() > clock.now_ms());
     }
 }

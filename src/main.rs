@@ -5,7 +5,7 @@ use jormundb::clock::Clock;
 use jormundb::config::{ACCOUNT_ID, Config};
 use jormundb::model::arn::Location;
 use jormundb::operation::Service;
-use jormundb::server::{self, Server};
+use jormundb::server::{self, ConnectionCounts, Server};
 use jormundb::storage::{Store, StoreOptions};
 use std::error::Error;
 use std::io::{self, IsTerminal, Read, Write};
@@ -72,7 +72,8 @@ fn run(config: &Config) -> Result<(), Box<dyn Error>> {
 
     // Returns when the first signal arrives.
     signals.read_exact(&mut [0])?;
-    tracing::info!("stopping: requests in flight are finished first");
+    let ConnectionCounts { open, accepted, refused } = server.connection_counts();
+    tracing::info!(open, accepted, refused, "stopping: requests in flight are finished first");
     server.stop();
     service.store.close()?;
     tracing::info!("stopped");

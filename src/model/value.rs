@@ -10,8 +10,6 @@
 
 use std::cmp::Ordering;
 
-use bumpalo::Bump;
-
 use super::number::Number;
 
 /// One attribute value.
@@ -171,42 +169,10 @@ pub fn sort_set<T: Ord>(members: &mut [T]) -> bool {
     members.windows(2).all(|pair| pair[0] != pair[1])
 }
 
-/// Copies a value out of whatever it borrows into `arena`.
-pub fn copy_value<'b>(value: Value<'_>, arena: &'b Bump) -> Value<'b> {
-    let copy_number = |number: &Number<'_>| Number::from_canonical(arena.alloc_str(number.as_str()));
-    match value {
-        Value::S(text) => Value::S(arena.alloc_str(text)),
-        Value::N(number) => Value::N(copy_number(&number)),
-        Value::B(bytes) => Value::B(arena.alloc_slice_copy(bytes)),
-        Value::Bool(flag) => Value::Bool(flag),
-        Value::Null => Value::Null,
-        Value::Ss(members) => {
-            Value::Ss(arena.alloc_slice_fill_iter(members.iter().map(|member| &*arena.alloc_str(member))))
-        }
-        Value::Ns(members) => Value::Ns(arena.alloc_slice_fill_iter(members.iter().map(copy_number))),
-        Value::Bs(members) => {
-            Value::Bs(arena.alloc_slice_fill_iter(members.iter().map(|member| &*arena.alloc_slice_copy(member))))
-        }
-        Value::L(elements) => {
-            Value::L(arena.alloc_slice_fill_iter(elements.iter().map(|element| copy_value(*element, arena))))
-        }
-        Value::M(map) => Value::M(copy_map(map, arena)),
-    }
-}
-
-/// Copies a map out of whatever it borrows into `arena`.
-pub fn copy_map<'b>(map: Map<'_>, arena: &'b Bump) -> Map<'b> {
-    Map(arena.alloc_slice_fill_iter(
-        map.iter().map(|Attribute { name, value }| Attribute {
-            name: arena.alloc_str(name),
-            value: copy_value(*value, arena),
-        }),
-    ))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bumpalo::Bump;
 
     #[test]
     fn the_last_of_equal_names_wins() {

@@ -46,7 +46,7 @@ structure!(Parameters<'a>, "CreateTableInput", {
 pub(super) fn run(call: &mut Call<'_>, memory: &RequestMemory) -> Result<(), Failure> {
     let service = call.service;
     let parameters: Parameters<'_> = decode(&memory.body, &memory.arena)?;
-    let definition = define(&parameters, &service.location, service.clock.now().unix_millis())?;
+    let definition = define(&parameters, &service.location, service.clock.now_ms())?;
     let table = service.store.alter(move |draft| -> Result<Arc<Table>, Failure> {
         if draft.catalog().table(&definition.name).is_some() {
             return Err(table_exists(&definition.name).into());

@@ -116,7 +116,7 @@ pub(super) fn plan<'a>(call: &mut Call<'_>, memory: &'a RequestMemory) -> Result
     }
     check_total_size(&actions)?;
     let actions = resolve(&actions, call, arena)?;
-    let now_ms = call.service.clock.now().unix_millis();
+    let now_ms = call.service.clock.now_ms();
     let token = parameters.token.map(|token| IdempotencyToken { token, fingerprint: fingerprint(&items), now_ms });
     Ok(Plan { actions, form: AnswerForm::Transaction { token }, reports })
 }

@@ -32,8 +32,7 @@ pub(super) fn run(call: &mut Call<'_>, memory: &RequestMemory) -> Result<(), Fai
     // A round is repeated only after another alteration got in between: one of them always succeeds.
     loop {
         let found = Arc::clone(call.catalog().table(name).ok_or_else(|| ApiError::table_not_found(name))?);
-        let definition =
-            change::apply(&request, found.definition(), &service.location, service.clock.now().unix_millis())?;
+        let definition = change::apply(&request, found.definition(), &service.location, service.clock.now_ms())?;
         let before = Arc::clone(&found);
         let replaced = service.store.alter(move |draft| -> Result<Option<Arc<Table>>, Failure> {
             let current = draft.catalog().table(found.name());
