@@ -6,6 +6,10 @@ pub mod arn;
 /// What an expression is evaluated against.
 pub mod document;
 
+/// Definitions that tests begin with.
+#[cfg(test)]
+pub mod fixture;
+
 /// The stored form of an item.
 pub mod item;
 

@@ -182,8 +182,8 @@ fn check_index_value(
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::definition;
     use super::*;
+    use crate::model::fixture::table_definition;
     use crate::model::{Attribute, Number};
 
     fn message<T>(result: Result<T, ApiError>) -> Option<String> {
@@ -198,7 +198,7 @@ mod tests {
     #[test]
     fn keys_of_items() {
         let arena = Bump::new();
-        let table = definition("t", &[("p", 'S')], &[("r", 'N')]);
+        let table = table_definition("t", &[("p", 'S')], &[("r", 'N')]);
         let one = Value::N(Number::from_canonical("1"));
         let long_hash = "x".repeat(2049);
         for (attributes, expected) in [
@@ -231,7 +231,7 @@ mod tests {
     #[test]
     fn key_parameters_hold_the_key_and_nothing_else() {
         let arena = Bump::new();
-        let table = definition("t", &[("p", 'B')], &[]);
+        let table = table_definition("t", &[("p", 'B')], &[]);
         let mismatch = Some("The provided key element does not match the schema");
         for (attributes, expected) in [
             (&[("p", Value::B(b"a"))][..], None),

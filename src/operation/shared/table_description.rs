@@ -268,6 +268,7 @@ fn write_on_demand_limits(limits: Option<OnDemandLimits>, writer: &mut Writer<'_
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::fixture::table_definition;
     use crate::model::table::{Encryption, IndexKind, StreamDefinition, StreamView, TableClass};
     use crate::model::{KeyAttribute, KeyKind};
 
@@ -278,23 +279,10 @@ mod tests {
 
     fn on_demand() -> TableDefinition {
         TableDefinition {
-            name: "kvs".into(),
-            id: 1,
             uuid: "u".into(),
             created_ms: 1_772_345_678_123,
-            key: key("id", None),
-            indexes: Vec::new(),
-            next_index_number: 1,
-            billing_mode: BillingMode::PayPerRequest,
             on_demand_since_ms: Some(1_772_345_678_000),
-            throughput: Throughput::default(),
-            on_demand_limits: None,
-            deletion_protection: false,
-            deletion_protection_changed_ms: None,
-            class: None,
-            stream: None,
-            encryption: None,
-            tags: Vec::new(),
+            ..table_definition("kvs", &[("id", 'S')], &[])
         }
     }
 

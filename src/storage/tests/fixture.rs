@@ -6,9 +6,10 @@ use std::sync::{Arc, mpsc};
 
 use bumpalo::Bump;
 
+use crate::model::fixture;
+pub use crate::model::fixture::key_attributes;
 use crate::model::table::{
-    BillingMode, IndexDefinition, IndexKind, IndexStatus, KeyAttribute, KeyKind, KeySchema, Projection,
-    TableDefinition, Throughput,
+    IndexDefinition, IndexKind, IndexStatus, KeySchema, Projection, TableDefinition, Throughput,
 };
 use crate::model::{Attribute, EncodedItem, Map, Number, Value};
 use crate::storage::*;
@@ -17,39 +18,10 @@ pub fn options(path: &std::path::Path) -> StoreOptions {
     StoreOptions { path: path.into(), durability: Durability::Os, block_cache_bytes: 8 << 20, memtable_bytes: 4 << 20 }
 }
 
-pub fn key_attributes(attributes: &[(&str, char)]) -> Vec<KeyAttribute> {
-    let kind = |kind| match kind {
-        'S' => KeyKind::S,
-        'N' => KeyKind::N,
-        _ => KeyKind::B,
-    };
-    attributes.iter().map(|(name, letter)| KeyAttribute { name: (*name).into(), kind: kind(*letter) }).collect()
-}
-
 /// A table with hash key `p` (S) and, if asked for, range key `s` (S).
 pub fn table_definition(name: &str, has_sort_key: bool) -> TableDefinition {
-    TableDefinition {
-        name: name.into(),
-        id: 0,
-        uuid: "00000000-0000-4000-8000-000000000000".into(),
-        created_ms: 0,
-        key: KeySchema {
-            hash: key_attributes(&[("p", 'S')]),
-            range: key_attributes(if has_sort_key { &[("s", 'S')] } else { &[] }),
-        },
-        indexes: Vec::new(),
-        next_index_number: 1,
-        billing_mode: BillingMode::PayPerRequest,
-        on_demand_since_ms: None,
-        throughput: Throughput::default(),
-        on_demand_limits: None,
-        deletion_protection: false,
-        deletion_protection_changed_ms: None,
-        class: None,
-        stream: None,
-        encryption: None,
-        tags: Vec::new(),
-    }
+    let range: &[_] = if has_sort_key { &[("s", 'S')] } else { &[] };
+    fixture::table_definition(name, &[("p", 'S')], range)
 }
 
 /// `projection` as in `KEYS_ONLY`, `ALL` or `INCLUDE x y`.
