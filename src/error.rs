@@ -137,6 +137,17 @@ impl ApiError {
         ApiError::new(ErrorKind::ResourceNotFound, format!("Requested resource not found: Table: {name} not found"))
     }
 
+    /// The resource is in a state that does not admit the change; it passes by itself.
+    pub fn resource_in_use(state: impl std::fmt::Display) -> ApiError {
+        let message = format!("Attempt to change a resource which is still in use: {state}");
+        ApiError::new(ErrorKind::ResourceInUse, message)
+    }
+
+    /// A limit of the account or of a table.
+    pub fn limit_exceeded(limit: impl std::fmt::Display) -> ApiError {
+        ApiError::new(ErrorKind::LimitExceeded, format!("Subscriber limit exceeded: {limit}"))
+    }
+
     pub fn condition_failed(item: Option<Box<[u8]>>) -> ApiError {
         ApiError {
             kind: ErrorKind::ConditionalCheckFailed,

@@ -10,6 +10,8 @@ pub const SORT_KEY_BYTES_MAX: usize = 1024;
 /// Names of key attributes, of non-key attributes of an index, and of the TTL attribute.
 pub const KEY_NAME_LENGTH_MAX: usize = 255;
 
+/// Tables of an account in a region, before AWS raises it on request.
+pub const TABLE_COUNT_MAX: usize = 2500;
 pub const TABLE_NAME_LENGTH_MIN: usize = 3;
 pub const TABLE_NAME_LENGTH_MAX: usize = 255;
 pub const LOCAL_INDEX_COUNT_MAX: usize = 5;

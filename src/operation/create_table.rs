@@ -23,6 +23,7 @@ use crate::json::decode;
 use crate::json::reader::structure;
 use crate::model::TableDefinition;
 use crate::model::arn::Location;
+use crate::model::limits::TABLE_COUNT_MAX;
 use crate::model::table::{BillingMode, Throughput};
 use crate::storage::Table;
 
@@ -50,6 +51,10 @@ pub(super) fn run(call: &mut Call<'_>, memory: &RequestMemory) -> Result<(), Fai
     let table = service.store.alter(move |draft| -> Result<Arc<Table>, Failure> {
         if draft.catalog().table(&definition.name).is_some() {
             return Err(table_exists(&definition.name).into());
+        }
+        if draft.catalog().tables().len() >= TABLE_COUNT_MAX {
+            let limit = format_args!("There is a limit of {TABLE_COUNT_MAX} tables per subscriber");
+            return Err(ApiError::limit_exceeded(limit).into());
         }
         Ok(draft.create(definition)?)
     })?;

@@ -1,4 +1,6 @@
 //! DeleteTable: drops a table with its items and indexes. It is gone when the answer is sent.
+//!
+//! While an index is being created the table cannot be deleted, as with AWS; whoever cannot wait deletes the index first.
 
 use std::sync::Arc;
 
@@ -8,7 +10,7 @@ use super::shared::table_description::{View, write_answer};
 use super::worker::{Failure, RequestMemory};
 use crate::error::ApiError;
 use crate::json::decode;
-use crate::storage::Table;
+use crate::storage::{Table, TableIndex};
 
 pub(super) fn run(call: &mut Call<'_>, memory: &RequestMemory) -> Result<(), Failure> {
     let parameters: TableNameParameter<'_> = decode(&memory.body, &memory.arena)?;
@@ -19,6 +21,10 @@ pub(super) fn run(call: &mut Call<'_>, memory: &RequestMemory) -> Result<(), Fai
         let table = draft.catalog().table(&name).map(Arc::clone).ok_or_else(|| ApiError::table_not_found(&name))?;
         if table.definition().deletion_protection {
             return Err(protected().into());
+        }
+        if table.indexes().iter().any(TableIndex::is_being_created) {
+            let state = "Cannot delete table while indexes are being created, updated, or deleted.";
+            return Err(ApiError::resource_in_use(state).into());
         }
         draft.drop_table(&table);
         Ok(table)

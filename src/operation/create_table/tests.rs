@@ -535,6 +535,22 @@ fn a_full_definition() {
 }
 
 #[test]
+fn the_number_of_tables_is_limited() {
+    use crate::operation::shared::fixture::Database;
+    let mut database = Database::with_tables();
+    database.add_tables(TABLE_COUNT_MAX - 3);
+    assert_eq!(database.call("CreateTable", &body("a", "a", r#""TableName":"last""#)).0, 200);
+    let over = body("a", "a", r#""TableName":"over""#);
+    let text = "Subscriber limit exceeded: There is a limit of 2500 tables per subscriber";
+    database.refuses("CreateTable", &over, "LimitExceededException", text);
+    // A name that is taken is the better answer.
+    let again = body("a", "a", r#""TableName":"last""#);
+    database.refuses("CreateTable", &again, "ResourceInUseException", "Table already exists: last");
+    assert_eq!(database.call("DeleteTable", r#"{"TableName":"last"}"#).0, 200);
+    assert_eq!(database.call("CreateTable", &over).0, 200);
+}
+
+#[test]
 fn the_smallest_definition() {
     let table = define_body(&body("id", "id", "")).expect("valid");
     assert_eq!((table.billing_mode, table.on_demand_since_ms), (BillingMode::PayPerRequest, Some(1_731_940_604_149)));

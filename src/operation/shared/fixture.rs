@@ -6,10 +6,11 @@ use bumpalo::Bump;
 
 use crate::clock::Clock;
 use crate::model::arn::Location;
+use crate::model::fixture::table_definition;
 use crate::operation::{
     Mailbox, Operation, Outcome, PendingWrite, Place, RequestMemory, Response, Service, Step, Wake, Worker,
 };
-use crate::storage::{Durability, Store, StoreOptions};
+use crate::storage::{Durability, Error, Store, StoreOptions};
 
 /// A service over a store in a temporary directory, with one worker: what a loop and the pool do, on one thread.
 pub struct Database {
@@ -81,6 +82,17 @@ impl Database {
     /// Leaves indexes being created as they are until a restart.
     pub fn stop_backfill(&self) {
         self.worker.service().store.stop_backfill();
+    }
+
+    /// Creates so many tables more, all at once.
+    pub fn add_tables(&self, count: usize) {
+        let created = self.worker.service().store.alter(move |draft| {
+            for number in 0..count {
+                draft.create(table_definition(&format!("more{number}"), &[("p", 'S')], &[]))?;
+            }
+            Ok::<(), Error>(())
+        });
+        created.unwrap();
     }
 
     /// Closes the store and opens it again.

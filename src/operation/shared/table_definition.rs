@@ -251,9 +251,9 @@ pub fn define_global_index(request: &IndexRequest<'_>, context: IndexContext<'_>
     let key = define_global_key(&request.key, context.definitions)?;
     let projection = define_projection(request)?;
     let mut throughput = define_index_throughput(request.name, request.throughput, context.billing_mode)?;
-    let subject = format!("index: {}", request.name);
-    throughput.warm_units = define_warm_units(request.warm, &throughput, context.billing_mode, &subject)?;
-    let on_demand_limits = define_on_demand_limits(request.on_demand, None, context.billing_mode, &subject)?;
+    let [limits, warm] = [format!("index: {}", request.name), format!("index {}", request.name)];
+    throughput.warm_units = define_warm_units(request.warm, &throughput, context.billing_mode, &warm)?;
+    let on_demand_limits = define_on_demand_limits(request.on_demand, None, context.billing_mode, &limits)?;
     Ok(IndexDefinition {
         name: request.name.to_owned(),
         number: 0,
@@ -409,7 +409,7 @@ pub fn warm_units(throughput: &Throughput, billing_mode: BillingMode) -> (u64, u
     (least.0.max(read), least.1.max(write))
 }
 
-/// WarmThroughput after a request; it never shrinks. `subject` as for [`define_on_demand_limits`].
+/// WarmThroughput after a request; it never shrinks. `subject` is `table` or `index name`.
 pub fn define_warm_units(
     requested: Option<WarmThroughput>,
     throughput: &Throughput,

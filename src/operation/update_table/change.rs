@@ -1,4 +1,8 @@
 //! A sound request applied to the definition of a table.
+//!
+//! An index being created is in AWS's phase of back-filling from the first moment, because nothing has to be allocated
+//! for it. So it may be deleted, and everything else about the table and its indexes may be changed; only no other
+//! index may be created or deleted, and no other created under its name.
 
 use super::request::{IndexAction, IndexUpdate, Request};
 use crate::error::{ApiError, ErrorKind};
@@ -105,8 +109,8 @@ fn check_indexes(
         let found = table.index(action.name());
         match action {
             IndexAction::Create(index) => {
-                if found.is_some() {
-                    return Err(ApiError::validation("Attempting to create an index which already exists"));
+                if let Some(found) = found {
+                    return Err(index_exists(found, &table.name));
                 }
                 created.push(define_new_index(index, request, table, billing_mode)?);
             }
@@ -157,7 +161,7 @@ fn add_index(mut index: IndexDefinition, table: &mut TableDefinition) -> Result<
     table.next_index_number = index
         .number
         .checked_add(1)
-        .ok_or_else(|| limit_exceeded("Number of indexes ever created exceeds what the table can number".to_owned()))?;
+        .ok_or_else(|| ApiError::limit_exceeded("Number of indexes ever created exceeds what the table can number"))?;
     table.indexes.push(index);
     check_non_key_attribute_total(&table.indexes)
 }
@@ -170,12 +174,10 @@ fn check_index_count(request: &Request<'_>, table: &TableDefinition) -> Result<(
         |index: &IndexDefinition| index.status == IndexStatus::Creating && request.deleted_index() != Some(&index.name);
     let is_busy = table.indexes.iter().any(is_in_the_way);
     if creations + deletions > 1 || creations + deletions == 1 && is_busy {
-        return Err(limit_exceeded(
-            "Only 1 online index can be created or deleted simultaneously per table".to_owned(),
-        ));
+        return Err(ApiError::limit_exceeded("Only 1 online index can be created or deleted simultaneously per table"));
     }
     if table.global_indexes().count() + creations > GLOBAL_INDEX_COUNT_MAX {
-        return Err(limit_exceeded(format!(
+        return Err(ApiError::limit_exceeded(format_args!(
             "Number of global secondary indexes exceeds per-table limit of {GLOBAL_INDEX_COUNT_MAX}"
         )));
     }
@@ -212,7 +214,8 @@ fn set_index(
             return Err(index_is_not_provisioned(update.name));
         }
         if current.billing_mode == BillingMode::Provisioned {
-            check_differs(units, &index.throughput, &format!("the index {}", update.name), "the index")?;
+            let of = format!("index {}", update.name);
+            check_differs(units, &index.throughput, &format!("the {of}"), &of)?;
         }
         set_units(&mut index.throughput, units, now_ms);
     } else if update.on_demand.is_none() && update.warm.is_none() {
@@ -221,9 +224,9 @@ fn set_index(
             update.name
         )));
     }
-    let subject = format!("index: {}", update.name);
-    index.on_demand_limits = define_on_demand_limits(update.on_demand, index.on_demand_limits, billing_mode, &subject)?;
-    index.throughput.warm_units = define_warm_units(update.warm, &index.throughput, billing_mode, &subject)?;
+    let [limits, warm] = [format!("index: {}", update.name), format!("index {}", update.name)];
+    index.on_demand_limits = define_on_demand_limits(update.on_demand, index.on_demand_limits, billing_mode, &limits)?;
+    index.throughput.warm_units = define_warm_units(update.warm, &index.throughput, billing_mode, &warm)?;
     Ok(())
 }
 
@@ -298,10 +301,18 @@ fn set_deletion_protection(enabled: bool, table: &mut TableDefinition, now_ms: u
     Ok(())
 }
 
-fn index_not_found(index: &str, table: &str) -> ApiError {
-    ApiError::new(ErrorKind::ResourceNotFound, format!("Requested resource not found: Index {index} for table {table}"))
+/// AWS names the state of an index that is not ACTIVE yet, with two blanks after the full stop.
+fn index_exists(index: &IndexDefinition, table: &str) -> ApiError {
+    match index.status {
+        IndexStatus::Creating => {
+            ApiError::resource_in_use(format_args!("Index is being created.  Table: {table} Index: {}", index.name))
+        }
+        IndexStatus::Active | IndexStatus::Deleting => {
+            ApiError::validation("Attempting to create an index which already exists")
+        }
+    }
 }
 
-fn limit_exceeded(reason: String) -> ApiError {
-    ApiError::new(ErrorKind::LimitExceeded, format!("Subscriber limit exceeded: {reason}"))
+fn index_not_found(index: &str, table: &str) -> ApiError {
+    ApiError::new(ErrorKind::ResourceNotFound, format!("Requested resource not found: Index {index} for table {table}"))
 }

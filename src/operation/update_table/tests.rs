@@ -290,8 +290,8 @@ fn settings_of_indexes() {
             provisioned(),
             index_units("glo", 5, 6),
             "The provisioned throughput for the index glo will not change. The requested value equals the current \
-             value. Current ReadCapacityUnits provisioned for the index: 5. Requested ReadCapacityUnits: 5. Current \
-             WriteCapacityUnits provisioned for the index: 6. Requested WriteCapacityUnits: 6. Refer to the Amazon \
+             value. Current ReadCapacityUnits provisioned for index glo: 5. Requested ReadCapacityUnits: 5. Current \
+             WriteCapacityUnits provisioned for index glo: 6. Requested WriteCapacityUnits: 6. Refer to the Amazon \
              DynamoDB Developer Guide for current limits and how to request higher limits.",
         ),
         (
@@ -307,7 +307,7 @@ fn settings_of_indexes() {
         (
             on_demand(),
             r#"{"Update":{"IndexName":"glo","WarmThroughput":{"ReadUnitsPerSecond":1}}}"#.to_owned(),
-            "P!Requested ReadUnitsPerSecond for WarmThroughput for index: glo is lower than current WarmThroughput, \
+            "P!Requested ReadUnitsPerSecond for WarmThroughput for index glo is lower than current WarmThroughput, \
              decreasing WarmThroughput is not supported",
         ),
     ] {
@@ -385,6 +385,48 @@ fn creations_and_deletions_of_indexes() {
     check(&full, &defined(&[&new]), text);
     let error = update_at(&full, &defined(&[&new]), NOW_MS).expect_err("one too many");
     assert_eq!(error.kind, ErrorKind::LimitExceeded);
+}
+
+#[test]
+fn a_new_index_may_have_four_attributes_of_each_kind() {
+    let defined = |names: &str| {
+        let definitions: Vec<String> =
+            names.chars().map(|name| format!(r#"{{"AttributeName":"{name}","AttributeType":"S"}}"#)).collect();
+        format!(r#""AttributeDefinitions":[{}]"#, definitions.join(","))
+    };
+    // Upper case is HASH, lower case RANGE.
+    let members = |key: &str| {
+        let element = |name: char| {
+            let role = if name.is_uppercase() { "HASH" } else { "RANGE" };
+            format!(r#"{{"AttributeName":"{name}","KeyType":"{role}"}}"#)
+        };
+        let elements: Vec<String> = key.chars().map(element).collect();
+        let create = format!(
+            r#"{{"Create":{{"IndexName":"new","KeySchema":[{}],"Projection":{{"ProjectionType":"ALL"}}}}}}"#,
+            elements.join(",")
+        );
+        format!("{},{}", defined("ABCDEvwxyz"), indexes(&[&create]))
+    };
+    for (key, text) in [
+        ("ABCDE", "P!The KeySchema exceeds the maximum allowed number of HASH key attributes"),
+        ("Avwxyz", "P!The KeySchema exceeds the maximum allowed number of RANGE key attributes"),
+        ("AxB", "P!All HASH key attributes must precede RANGE key attributes in the KeySchema"),
+        ("ABxA", "P!All HASH key attributes must precede RANGE key attributes in the KeySchema"),
+        ("ABxx", "The KeySchema contains multiple key attributes with the same name"),
+        ("x", "Invalid KeySchema: The first KeySchemaElement is not a HASH key type"),
+        (
+            "AQ",
+            "P!Some index key attributes are not defined in AttributeDefinitions. Keys: [A, Q], AttributeDefinitions: \
+             [A, B, C, D, E, v, w, x, y, z]",
+        ),
+    ] {
+        check(&on_demand(), &members(key), text);
+    }
+    let created = update(&on_demand(), &members("ABCDvwxy"));
+    let key = &created.index("new").expect("created").key;
+    assert_eq!((key.hash.len(), key.range.len()), (4, 4));
+    // x was in use before; A to D and v, w, y are new beside a and b.
+    assert_eq!(created.attribute_definitions().len(), 3 + 7);
 }
 
 #[test]
@@ -491,6 +533,74 @@ fn an_index_is_created_online() {
     assert_eq!(database.call("UpdateTable", &create("by_g")).0, 200);
     assert_eq!(wait_for_index(&mut database)["ItemCount"], 199);
     database.answers("Query", query, r#"{"Count":199,"ScannedCount":199}"#);
+}
+
+/// What AWS admits while an index is being back-filled, and what it refuses.
+#[test]
+fn while_an_index_is_being_created() {
+    let mut database = Database::with_tables();
+    database.fill("hashed", &[r#"{"p":{"S":"1"},"g":{"S":"g"}}"#]);
+    database.stop_backfill();
+    let request = |members: &str| format!(r#"{{"TableName":"hashed",{members}}}"#);
+    let creation_of = |name: &str| {
+        let definition = r#""AttributeDefinitions":[{"AttributeName":"g","AttributeType":"S"}]"#;
+        request(&format!("{definition},{}", indexes(&[&creation(name, "g", "")])))
+    };
+    assert_eq!(database.call("UpdateTable", &creation_of("by_g")).0, 200);
+    assert_eq!(statuses(&mut database).1["IndexStatus"], "CREATING");
+
+    let one = "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table";
+    let same = "Attempt to change a resource which is still in use: Index is being created.  Table: hashed Index: by_g";
+    let table = "Attempt to change a resource which is still in use: Cannot delete table while indexes are being \
+                 created, updated, or deleted.";
+    database.refuses("UpdateTable", &creation_of("other"), "LimitExceededException", one);
+    database.refuses("UpdateTable", &creation_of("by_g"), "ResourceInUseException", same);
+    database.refuses("DeleteTable", r#"{"TableName":"hashed"}"#, "ResourceInUseException", table);
+
+    let arn = r#""ResourceArn":"arn:aws:dynamodb:us-east-1:000000000000:table/hashed""#;
+    let ceiling = r#"{"Update":{"IndexName":"by_g","OnDemandThroughput":{"MaxReadRequestUnits":7}}}"#;
+    for (operation, body) in [
+        ("UpdateTable", request(r#""BillingMode":"PAY_PER_REQUEST""#)),
+        ("UpdateTable", request(&indexes(&[ceiling]))),
+        ("UpdateTable", request(r#""OnDemandThroughput":{"MaxReadRequestUnits":5}"#)),
+        ("UpdateTable", request(STREAM)),
+        ("UpdateTable", request(r#""TableClass":"STANDARD_INFREQUENT_ACCESS""#)),
+        ("UpdateTable", request(r#""SSESpecification":{"Enabled":true}"#)),
+        ("UpdateTable", request(PROTECT)),
+        ("TagResource", format!(r#"{{{arn},"Tags":[{{"Key":"k","Value":"v"}}]}}"#)),
+        ("DescribeTable", r#"{"TableName":"hashed"}"#.to_owned()),
+        ("PutItem", request(r#""Item":{"p":{"S":"2"},"g":{"S":"g"}}"#)),
+    ] {
+        let (status, answer) = database.call(operation, &body);
+        assert_eq!(status, 200, "{operation} {body}: {answer}");
+    }
+    let protected = "Resource cannot be deleted as it is currently protected against deletion. Disable deletion \
+                     protection first.";
+    database.refuses("DeleteTable", r#"{"TableName":"hashed"}"#, "ValidationException", protected);
+
+    // None of it has touched the index, which may go before it is ready.
+    let (_, index) = statuses(&mut database);
+    assert_eq!((&index["IndexStatus"], &index["Backfilling"]), (&"CREATING".into(), &true.into()));
+    let delete = request(&indexes(&[r#"{"Delete":{"IndexName":"by_g"}}"#]));
+    assert_eq!(database.call("UpdateTable", &delete).0, 200);
+    assert_eq!(statuses(&mut database), ("ACTIVE".to_owned(), Value::Null));
+    let gone = "Requested resource not found: Index by_g for table hashed";
+    database.refuses("UpdateTable", &delete, "ResourceNotFoundException", gone);
+}
+
+#[test]
+fn a_table_goes_with_the_index_that_was_being_created() {
+    let mut database = Database::with_tables();
+    database.stop_backfill();
+    let create = format!(
+        r#"{{"TableName":"hashed","AttributeDefinitions":[{{"AttributeName":"g","AttributeType":"S"}}],{}}}"#,
+        indexes(&[&creation("by_g", "g", "")])
+    );
+    assert_eq!(database.call("UpdateTable", &create).0, 200);
+    let delete_index = format!(r#"{{"TableName":"hashed",{}}}"#, indexes(&[r#"{"Delete":{"IndexName":"by_g"}}"#]));
+    assert_eq!(database.call("UpdateTable", &delete_index).0, 200);
+    let (status, body) = database.call("DeleteTable", r#"{"TableName":"hashed"}"#);
+    assert_eq!((status, body.matches(r#""TableStatus":"DELETING""#).count()), (200, 1), "{body}");
 }
 
 #[test]
