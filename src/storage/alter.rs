@@ -12,7 +12,7 @@ use std::sync::{Arc, mpsc};
 
 use rocksdb::WriteBatch;
 
-use super::backfill::drop_cursors;
+use super::backfill::drop_records;
 use super::catalog::{Catalog, TABLE_ROWS, Table};
 use super::commit::Committer;
 use super::error::Error;
@@ -76,7 +76,7 @@ impl Draft {
                 self.drop_rows(current.id(), index.number(), index.item_count());
             }
         }
-        drop_cursors(&current, &definition.indexes, &mut self.batch);
+        drop_records(&current, &definition.indexes, &mut self.batch);
         let replacement = Arc::new(Table::new(definition, Some(&current)));
         self.put(&replacement)?;
         self.superseded.push(current);
@@ -89,7 +89,7 @@ impl Draft {
         self.catalog.remove(current.name());
         self.batch.delete(MetadataKey::table(current.id()));
         self.batch.delete(MetadataKey::counters(current.id()));
-        drop_cursors(&current, &[], &mut self.batch);
+        drop_records(&current, &[], &mut self.batch);
         self.drop_rows(current.id(), TABLE_ROWS, current.item_count());
         self.dropped_tables.push(current);
     }

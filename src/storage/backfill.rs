@@ -1,9 +1,9 @@
 //! Filling an index that was added to a table with the items that were there before it.
 //!
 //! ```text
-//!            Draft::replace                      Committer::backfill, past the last item: Draft::replace
-//! (no index) --------------> CREATING, no cursor ------------------------------------------------------> ACTIVE
-//!                               |      ^ Committer::backfill: a slice of entries, and the cursor
+//!            Draft::replace                   Committer::backfill, past the last item: Draft::replace
+//! (no index) --------------> CREATING, empty ---------------------------------------------------------> ACTIVE
+//!                               |      ^ Committer::backfill: a slice of entries, the cursor, the counts
 //!                               |      |
 //!                               +------+ Backfiller::run: slice after slice, also after a restart
 //! ```
@@ -18,36 +18,32 @@
 //!    back-fill goes on exactly where its last batch ended.
 //! 3. A slice is bounded, so mutations wait for at most one; after each the back-fill pauses for longer than the slice
 //!    took, the wait for a busy committer included.
+//! 4. One damaged item does not keep an index from its other entries: it is counted, logged and left out. As long as
+//!    it is damaged it cannot be written over either, so the index does not come to differ from the table.
+//! 5. What fails for another reason, as a file that cannot be read, is tried again, less and less often.
 
-use std::collections::HashSet;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use bumpalo::Bump;
 use rocksdb::WriteBatch;
 
-use super::bounds::{Bounds, Direction};
 use super::catalog::{Catalog, Table, TableIndex};
-use super::commit::{Batch, Committer};
 use super::engine::Engine;
 use super::error::Error;
-use super::index::index_entry;
-use super::layout::MetadataKey;
+use super::layout::{self, MetadataKey};
 use super::queue::Queue;
-use super::read::Tier;
-use super::scan::{Row, ScanOptions};
+use crate::model::IndexDefinition;
 use crate::model::table::IndexStatus;
-use crate::model::{EncodedItem, IndexDefinition};
 
-/// A slice takes at most about a millisecond of the committer: this many items of 400 bytes, or fewer large ones.
-const SLICE_ROW_COUNT: usize = 128;
-const SLICE_BYTES: usize = 256 * 1024;
+/// Reading a slice and committing it.
+mod slice;
 
-/// Items written into a slice between its reading and its turn may make it longer; beyond this the rest is left to the
-/// next slice.
-const SLICE_ROW_COUNT_MAX: usize = 2 * SLICE_ROW_COUNT;
+pub(super) use slice::{Progress, Skipped, Slice, step};
 
 /// The pause after a slice, in times of what the slice took: the committer spends at most a third of its time here.
 const PAUSE_FACTOR: u32 = 2;
@@ -55,47 +51,105 @@ const PAUSE_FACTOR: u32 = 2;
 /// How often the log tells of progress.
 const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Blocks that a back-fill reads would flush what is hot. The committer finds those of its slice in the page cache of
-/// the system, where the back-fill's own read has just put them.
-const SCAN: ScanOptions = ScanOptions { direction: Direction::Forward, tier: Tier::Any, fill_cache: false };
+/// Damaged items of one index that are logged one by one; beyond, they are counted only.
+const SKIPPED_LOGGED_MAX: u64 = 100;
 
-/// The row key of the last item whose entry is in an index being created; empty at first.
+/// Pause after a failure; doubled by each that follows it, up to the second.
+const RETRY_INTERVAL_MIN: Duration = Duration::from_secs(1);
+const RETRY_INTERVAL_MAX: Duration = Duration::from_secs(60);
+
+/// How far an index being created is filled. Shared by all versions of its table.
 #[derive(Debug, Default)]
-pub(super) struct Cursor(Mutex<Vec<u8>>);
+pub(super) struct Fill(Mutex<Filled>);
 
-impl Cursor {
-    pub fn load(&self) -> Vec<u8> {
+/// Empty and zero at first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Filled {
+    /// The row key of the last item that was looked at.
+    pub cursor: Vec<u8>,
+    /// Items that were looked at.
+    pub item_count: u64,
+    /// Damaged ones among them.
+    pub skipped_count: u64,
+}
+
+impl Fill {
+    /// Takes over what the last run of the process has left.
+    pub fn restore(&self, engine: &Engine, table_id: u32, index_number: u16) -> Result<(), Error> {
+        let Some(cursor) = engine.metadata(MetadataKey::cursor(table_id, index_number))? else { return Ok(()) };
+        let (item_count, skipped_count) = match engine.metadata(MetadataKey::fill(table_id, index_number))? {
+            Some(value) => layout::read_fill_counts(&value)?,
+            None => (0, 0),
+        };
+        self.store(Filled { cursor, item_count, skipped_count });
+        Ok(())
+    }
+
+    pub fn load(&self) -> Filled {
         self.lock().clone()
     }
 
-    pub fn store(&self, row_key: Vec<u8>) {
-        *self.lock() = row_key;
+    pub fn cursor(&self) -> Vec<u8> {
+        self.lock().cursor.clone()
+    }
+
+    pub fn store(&self, filled: Filled) {
+        *self.lock() = filled;
     }
 
     pub fn has_passed(&self, row_key: &[u8]) -> bool {
-        row_key <= self.lock().as_slice()
+        row_key <= self.lock().cursor.as_slice()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<u8>> {
+    fn lock(&self) -> MutexGuard<'_, Filled> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// How far a slice brought an index.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Progress {
-    /// Items are left.
-    Going,
-    /// It is ACTIVE now.
-    Finished,
-    /// It is not being created any more, or gone.
-    Gone,
+impl Filled {
+    /// The value of the record beside the cursor's.
+    fn counts(&self) -> [u8; layout::FILL_COUNTS_BYTES] {
+        layout::fill_counts(self.item_count, self.skipped_count)
+    }
+}
+
+/// A back-fill under way, for metrics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackfillProgress {
+    pub table: String,
+    pub index: String,
+    /// Items that were looked at.
+    pub items_done: u64,
+    /// Items of the table now. What is written and deleted meanwhile moves it, so the two meet only nearly.
+    pub items_total: u64,
+    /// Damaged items that were left out.
+    pub skipped: u64,
+}
+
+/// All back-fills under way.
+pub(super) fn progress(catalog: &Catalog) -> Vec<BackfillProgress> {
+    let mut running = Vec::new();
+    for table in catalog.tables() {
+        running.extend(table.indexes().iter().filter(|index| index.is_being_created()).map(|index| {
+            let filled = index.fill().load();
+            BackfillProgress {
+                table: table.name().to_owned(),
+                index: index.name().to_owned(),
+                items_done: filled.item_count,
+                items_total: table.item_count(),
+                skipped: filled.skipped_count,
+            }
+        }));
+    }
+    running
 }
 
 /// The work of the back-filling thread.
 pub(super) struct Backfiller {
     state: Mutex<State>,
     changed: Condvar,
+    /// Damaged items left out of indexes since start.
+    skipped_count: AtomicU64,
 }
 
 struct State {
@@ -107,7 +161,8 @@ struct State {
 impl Backfiller {
     /// With whatever the catalog holds still to be looked at.
     pub fn new() -> Backfiller {
-        Backfiller { state: Mutex::new(State { catalog_changed: true, closed: false }), changed: Condvar::new() }
+        let state = State { catalog_changed: true, closed: false };
+        Backfiller { state: Mutex::new(state), changed: Condvar::new(), skipped_count: AtomicU64::new(0) }
     }
 
     /// The catalog has changed.
@@ -121,46 +176,57 @@ impl Backfiller {
         self.changed.notify_one();
     }
 
+    pub fn skipped_count(&self) -> u64 {
+        self.skipped_count.load(Ordering::Relaxed)
+    }
+
     /// The thread's body: fills all indexes being created, a slice of each in turn, until `close`.
     fn run(&self, engine: &Engine, catalog: &ArcSwap<Catalog>, queue: &Queue) {
-        // Indexes that cannot be filled, because an item of their table is damaged for example: left alone until the
-        // next start.
-        let mut failed = HashSet::new();
-        let mut last_report = Instant::now();
-        while self.wait_for_change() {
-            loop {
-                let creating = indexes_being_created(&catalog.load(), &failed);
-                if creating.is_empty() {
-                    break;
+        let mut jobs = HashMap::new();
+        loop {
+            let creating = indexes_being_created(&catalog.load());
+            jobs.retain(|id, _| creating.iter().any(|(table, number)| (table.id(), *number) == *id));
+            let mut worked = false;
+            for (table, number) in creating {
+                let job = jobs.entry((table.id(), number)).or_insert_with(|| Job::new(&table, number));
+                let start = Instant::now();
+                if job.retry_at.is_some_and(|retry_at| start < retry_at) {
+                    continue;
                 }
-                let reports = last_report.elapsed() >= REPORT_INTERVAL;
-                for (table, number) in creating {
-                    let start = Instant::now();
-                    match step(engine, queue, &table, number) {
-                        Ok(progress) => report(&table, number, progress, reports),
-                        Err(Error::Closed) => return,
-                        Err(error) => {
-                            let table_name = table.name();
-                            tracing::error!(table_name, number, %error, "an index cannot be filled; it stays CREATING");
-                            failed.insert((table.id(), number));
-                        }
-                    }
-                    if !self.pause(PAUSE_FACTOR * start.elapsed()) {
-                        return;
-                    }
+                worked = true;
+                match step(engine, queue, &table, number) {
+                    Ok(slice) => self.complete(job, &table, number, slice),
+                    // Nothing is written any more until the next start, which goes on from the cursor.
+                    Err(Error::Closed | Error::Poisoned(_)) => return,
+                    Err(error) => job.fail(&table, number, &error),
                 }
-                if reports {
-                    last_report = Instant::now();
+                if !self.pause(PAUSE_FACTOR * start.elapsed()) {
+                    return;
                 }
+            }
+            let retry_at = jobs.values().filter_map(|job| job.retry_at).min();
+            if !worked && !self.wait_for_change(retry_at) {
+                return;
             }
         }
     }
 
-    /// Waits until the catalog has changed. `false`: closed.
-    fn wait_for_change(&self) -> bool {
-        let state = self.lock();
+    fn complete(&self, job: &mut Job, table: &Table, number: u16, slice: Slice) {
+        self.skipped_count.fetch_add(slice.skipped.len() as u64, Ordering::Relaxed);
+        job.report(table, number, &slice);
+    }
+
+    /// Waits until the catalog has changed, or for the time of a retry. `false`: closed.
+    fn wait_for_change(&self, retry_at: Option<Instant>) -> bool {
         let waits = |state: &mut State| !state.catalog_changed && !state.closed;
-        let mut state = self.changed.wait_while(state, waits).unwrap_or_else(PoisonError::into_inner);
+        let mut state = match retry_at {
+            None => self.changed.wait_while(self.lock(), waits).unwrap_or_else(PoisonError::into_inner),
+            Some(retry_at) => {
+                let duration = retry_at.saturating_duration_since(Instant::now());
+                let waited = self.changed.wait_timeout_while(self.lock(), duration, waits);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+        };
         state.catalog_changed = false;
         !state.closed
     }
@@ -188,136 +254,133 @@ pub(super) fn spawn(
     Builder::new().name("backfill".into()).spawn(move || backfiller.run(&engine, &catalog, &queue))
 }
 
-fn indexes_being_created(catalog: &Catalog, failed: &HashSet<(u32, u16)>) -> Vec<(Arc<Table>, u16)> {
+fn indexes_being_created(catalog: &Catalog) -> Vec<(Arc<Table>, u16)> {
     let mut creating = Vec::new();
     for table in catalog.tables() {
         let numbers = table.indexes().iter().filter(|index| index.is_being_created()).map(TableIndex::number);
-        let numbers = numbers.filter(|number| !failed.contains(&(table.id(), *number)));
         creating.extend(numbers.map(|number| (Arc::clone(table), number)));
     }
     creating
 }
 
-fn report(table: &Table, number: u16, progress: Progress, reports: bool) {
-    let Some(index) = table.indexes().iter().find(|index| index.number() == number) else { return };
-    let (table_name, index_name, entries) = (table.name(), index.name(), index.item_count());
-    match progress {
-        Progress::Finished => tracing::info!(table_name, index_name, entries, "an index is filled"),
-        Progress::Going if reports => {
-            let items = table.item_count();
-            tracing::info!(table_name, index_name, entries, items, "an index is being filled");
-        }
-        Progress::Going | Progress::Gone => {}
-    }
+/// What the thread remembers of an index between two slices.
+struct Job {
+    /// After a failure: not before this.
+    retry_at: Option<Instant>,
+    retry_interval: Duration,
+    /// When the log was told last, and of how many items.
+    reported_at: Instant,
+    reported_count: u64,
+    skipped_logged: u64,
 }
 
-/// Fills an index by one slice: reads it here, so that the committer does not wait for the disk, and has the committer
-/// make the entries.
-pub(super) fn step(engine: &Engine, queue: &Queue, table: &Arc<Table>, number: u16) -> Result<Progress, Error> {
-    let Some(index) = table.indexes().iter().find(|index| index.number() == number) else {
-        return Ok(Progress::Gone);
-    };
-    let last = read_slice(engine, table, &index.cursor().load())?;
-    let (sender, receiver) = mpsc::sync_channel(1);
-    let table = Arc::clone(table);
-    queue.push_run(Box::new(move |committer| {
-        // The receiver is below: it waits.
-        let _ = sender.send(committer.backfill(&table, number, last.as_deref()));
-    }));
-    // A closed queue has dropped the closure and the sender with it.
-    receiver.recv().unwrap_or(Err(Error::Closed))
-}
-
-/// Reads the items of the next slice and returns the row key of the last one. `None`: they are the table's last.
-fn read_slice(engine: &Engine, table: &Table, cursor: &[u8]) -> Result<Option<Vec<u8>>, Error> {
-    let arena = Bump::new();
-    let mut rows = engine.scan(slice_bounds(table, cursor, None, &arena), SCAN);
-    let (mut row_count, mut bytes) = (0, 0);
-    while let Row::Found { key, value } = rows.advance()? {
-        row_count += 1;
-        bytes += value.len();
-        if row_count == SLICE_ROW_COUNT || bytes >= SLICE_BYTES {
-            return Ok(Some(key.to_vec()));
+impl Job {
+    fn new(table: &Table, number: u16) -> Job {
+        let index = table.indexes().iter().find(|index| index.number() == number);
+        Job {
+            retry_at: None,
+            retry_interval: RETRY_INTERVAL_MIN,
+            reported_at: Instant::now(),
+            reported_count: index.map_or(0, |index| index.fill().load().item_count),
+            skipped_logged: 0,
         }
     }
-    Ok(None)
-}
 
-/// The rows after `cursor`, up to and with `last`.
-fn slice_bounds<'a>(table: &Table, cursor: &[u8], last: Option<&[u8]>, arena: &'a Bump) -> Bounds<'a> {
-    let rest = table.space().all(arena).after(cursor, Direction::Forward, arena);
-    match last {
-        None => rest,
-        // What comes after `last` begins where a slice that ends with it does.
-        Some(last) => Bounds { upper: rest.after(last, Direction::Forward, arena).lower, ..rest },
-    }
-}
-
-impl Committer {
-    /// Makes the entries of the items after the index's cursor, up to and with the row key `last` or the end of the
-    /// table, and then moves the cursor.
-    fn backfill(&mut self, table: &Arc<Table>, number: u16, last: Option<&[u8]>) -> Result<Progress, Error> {
-        self.engine.check_poison()?;
-        let catalog = self.catalog.load_full();
-        let Some(table) = catalog.current(table) else { return Ok(Progress::Gone) };
-        let creating = |index: &TableIndex| index.number() == number && index.is_being_created();
-        let Some(position) = table.indexes().iter().position(creating) else { return Ok(Progress::Gone) };
-        if !self.add_entries(&catalog, table, position, last)? {
-            return Ok(Progress::Going);
-        }
-        self.activate(table, number)?;
-        Ok(Progress::Finished)
+    fn fail(&mut self, table: &Table, number: u16, error: &Error) {
+        let (table_name, retry_seconds) = (table.name(), self.retry_interval.as_secs());
+        tracing::error!(table_name, number, %error, retry_seconds, "an index cannot be filled further; tried again");
+        self.retry_at = Some(Instant::now() + self.retry_interval);
+        self.retry_interval = RETRY_INTERVAL_MAX.min(2 * self.retry_interval);
     }
 
-    /// Returns whether the index at `position` has the entries of all items now.
-    fn add_entries(
-        &mut self,
-        catalog: &Catalog,
-        table: &Arc<Table>,
-        position: usize,
-        last: Option<&[u8]>,
-    ) -> Result<bool, Error> {
-        let index = &table.indexes()[position];
-        let (arena, mut scratch) = (Bump::new(), Bump::new());
-        let mut batch = Batch::new(&self.engine, catalog, &arena, &mut self.expiry);
-        let mut rows = self.engine.scan(slice_bounds(table, &index.cursor().load(), last, &arena), SCAN);
-        let (mut row_count, mut cursor) = (0, None);
-        let is_whole = loop {
-            if row_count == SLICE_ROW_COUNT_MAX {
-                break false;
+    fn report(&mut self, table: &Table, number: u16, slice: &Slice) {
+        (self.retry_at, self.retry_interval) = (None, RETRY_INTERVAL_MIN);
+        let Some(index) = table.indexes().iter().find(|index| index.number() == number) else { return };
+        let (table_name, index_name) = (table.name(), index.name());
+        for Skipped { row_key, error } in &slice.skipped {
+            self.skipped_logged += 1;
+            if self.skipped_logged <= SKIPPED_LOGGED_MAX {
+                let row_key = Hex(row_key);
+                tracing::warn!(table_name, index_name, %row_key, %error, "a damaged item is left out of an index");
             }
-            let Row::Found { key, value } = rows.advance()? else { break true };
-            if let Some(entry) = index_entry(table, index, EncodedItem::open(value)?, &scratch)? {
-                batch.add_entry(table, position, entry);
+        }
+        let Filled { item_count: items, skipped_count: skipped, .. } = index.fill().load();
+        let entries = index.item_count();
+        match slice.progress {
+            Progress::Finished if skipped > 0 => {
+                tracing::warn!(
+                    table_name,
+                    index_name,
+                    items,
+                    entries,
+                    skipped,
+                    "an index is filled, but for some items"
+                );
             }
-            cursor = Some(key.to_vec());
-            row_count += 1;
-            scratch.reset();
-        };
-        if let Some(cursor) = cursor {
-            batch.put_metadata(MetadataKey::cursor(table.id(), index.number()), &cursor);
-            // Not synced: the log keeps the order, so a later synced batch brings this one along.
-            batch.write(false)?;
-            index.cursor().store(cursor);
+            Progress::Finished => tracing::info!(table_name, index_name, items, entries, "an index is filled"),
+            Progress::Going if self.reported_at.elapsed() >= REPORT_INTERVAL => {
+                let percent = 100 * items / table.item_count().max(items).max(1);
+                let seconds = self.reported_at.elapsed().as_secs_f64();
+                let items_per_second = ((items - self.reported_count) as f64 / seconds) as u64;
+                tracing::info!(
+                    table_name,
+                    index_name,
+                    items,
+                    percent,
+                    items_per_second,
+                    skipped,
+                    "an index is being filled"
+                );
+                (self.reported_at, self.reported_count) = (Instant::now(), items);
+            }
+            Progress::Going | Progress::Gone => {}
         }
-        Ok(is_whole && last.is_none())
-    }
-
-    /// The index holds an entry of every item.
-    fn activate(&mut self, table: &Arc<Table>, number: u16) -> Result<(), Error> {
-        let mut definition = table.definition().clone();
-        for index in definition.indexes.iter_mut().filter(|index| index.number == number) {
-            index.status = IndexStatus::Active;
-        }
-        self.alter(|draft| draft.replace(table, definition).map(|_| ()))
     }
 }
 
-/// Deletes the cursors of indexes that are not being created any more, given the table's indexes from now on.
-pub(super) fn drop_cursors(table: &Table, kept: &[IndexDefinition], batch: &mut WriteBatch) {
+/// Bytes in hexadecimal.
+struct Hex<'b>(&'b [u8]);
+
+impl fmt::Display for Hex<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
+    }
+}
+
+/// Deletes the records of indexes that are not being created any more, given the table's indexes from now on.
+pub(super) fn drop_records(table: &Table, kept: &[IndexDefinition], batch: &mut WriteBatch) {
     let goes_on =
         |number: u16| kept.iter().any(|index| index.number == number && index.status == IndexStatus::Creating);
     for index in table.indexes().iter().filter(|index| index.is_being_created() && !goes_on(index.number())) {
         batch.delete(MetadataKey::cursor(table.id(), index.number()));
+        batch.delete(MetadataKey::fill(table.id(), index.number()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::tests::fixture::{table_definition, with_index};
+
+    #[test]
+    fn failures_are_tried_again_less_and_less_often() {
+        let mut definition = table_definition("t", false);
+        with_index(&mut definition, "g", &[("g", 'S')], &[], "ALL");
+        let table = Table::new(definition, None);
+        let mut job = Job::new(&table, 1);
+        let mut seconds = Vec::new();
+        for _ in 0..8 {
+            let before = Instant::now();
+            job.fail(&table, 1, &Error::engine("a file cannot be read"));
+            seconds.push((job.retry_at.expect("after a failure") - before).as_secs());
+        }
+        assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 60, 60]);
+        job.report(&table, 1, &Slice { progress: Progress::Going, skipped: Vec::new() });
+        assert_eq!((job.retry_at, job.retry_interval), (None, RETRY_INTERVAL_MIN), "a success ends it");
+    }
+
+    #[test]
+    fn keys_are_logged_in_hexadecimal() {
+        assert_eq!(Hex(&[0, 1, 0xab, 0xff]).to_string(), "0001abff");
     }
 }

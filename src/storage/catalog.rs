@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bumpalo::Bump;
 
-use super::backfill::Cursor;
+use super::backfill::Fill;
 use super::engine::Engine;
 use super::error::Error;
 use super::key::{KeyValue, Space};
@@ -48,7 +48,7 @@ pub struct TableIndex {
     space: Space,
     counter: Arc<Counter>,
     /// How far it is filled while it is being created.
-    cursor: Arc<Cursor>,
+    fill: Arc<Fill>,
     projected: Projected,
 }
 
@@ -91,7 +91,7 @@ impl Table {
                     definition: index.clone(),
                     space: Space { table_id: definition.id, index_number: index.number },
                     counter: known.map_or_else(Arc::default, |known| Arc::clone(&known.counter)),
-                    cursor: known.map_or_else(Arc::default, |known| Arc::clone(&known.cursor)),
+                    fill: known.map_or_else(Arc::default, |known| Arc::clone(&known.fill)),
                     projected: Projected::new(index, &definition),
                 }
             })
@@ -228,11 +228,11 @@ impl TableIndex {
     /// Whether the entry of the item in this row is the committer's to maintain: of an index being created, only the
     /// items that the back-fill has passed.
     pub(super) fn covers(&self, row_key: &[u8]) -> bool {
-        !self.is_being_created() || self.cursor.has_passed(row_key)
+        !self.is_being_created() || self.fill.has_passed(row_key)
     }
 
-    pub(super) fn cursor(&self) -> &Cursor {
-        &self.cursor
+    pub(super) fn fill(&self) -> &Fill {
+        &self.fill
     }
 
     pub(super) fn projected(&self) -> &Projected {
@@ -317,9 +317,7 @@ impl Catalog {
                 table.restore_counters(&layout::read_counters(&value)?);
             }
             for index in table.indexes.iter().filter(|index| index.is_being_created()) {
-                if let Some(cursor) = engine.metadata(MetadataKey::cursor(table.id(), index.number()))? {
-                    index.cursor.store(cursor);
-                }
+                index.fill.restore(engine, table.id(), index.number())?;
             }
             if table.id() >= next_table_id || catalog.table(table.name()).is_some() {
                 return Err(Error::corrupt(format!("the record of table {} contradicts the catalog", table.name())));

@@ -24,6 +24,7 @@
 //!                                                   but their space is still to be given back
 //!             | "b" table-id index-number        -- value: row key. An index being created holds the entries of the
 //!                                                   table's items up to this one; no record: of none
+//!             | "p" table-id index-number        -- value: fill-counts. Beside a `b` record; none: not counted
 //!             | "i" bucket token                 -- value: fingerprint time. A transaction with this
 //!                                                   ClientRequestToken (UTF-8) was done; see idempotency.rs
 //! bucket      = u64 big-endian                   -- time / 600,000: the ten minutes in which it was done
@@ -32,6 +33,8 @@
 //! counters    = 1*( index-number-le rows bytes ) -- first the table itself (0), then its indexes
 //! index-number-le = u16 little-endian
 //! rows = bytes = u64 little-endian               -- rows, and the sum of their sizes by DynamoDB's rule
+//! fill-counts = items skipped                    -- items up to the cursor, and the damaged ones among them
+//! items = skipped = u64 little-endian
 //!
 //! value of a row-key with index number 0         -- the item (model/item.rs)
 //! value of an index row                          -- an item: the projected attributes and the keys of index and table
@@ -91,6 +94,10 @@ impl MetadataKey {
 
     pub fn cursor(id: u32, index_number: u16) -> MetadataKey {
         MetadataKey::of_index(b'b', id, index_number)
+    }
+
+    pub fn fill(id: u32, index_number: u16) -> MetadataKey {
+        MetadataKey::of_index(b'p', id, index_number)
     }
 
     fn of_index(kind: u8, id: u32, index_number: u16) -> MetadataKey {
@@ -179,6 +186,23 @@ pub(super) fn write_counters(counters: impl Iterator<Item = CounterRecord>, valu
     }
 }
 
+pub(super) const FILL_COUNTS_BYTES: usize = 2 * 8;
+
+pub(super) fn fill_counts(items: u64, skipped: u64) -> [u8; FILL_COUNTS_BYTES] {
+    let mut value = [0; FILL_COUNTS_BYTES];
+    value[..8].copy_from_slice(&items.to_le_bytes());
+    value[8..].copy_from_slice(&skipped.to_le_bytes());
+    value
+}
+
+/// Items and skipped items.
+pub(super) fn read_fill_counts(value: &[u8]) -> Result<(u64, u64), Error> {
+    match value.as_chunks::<8>() {
+        ([items, skipped], []) => Ok((u64::from_le_bytes(*items), u64::from_le_bytes(*skipped))),
+        _ => Err(Error::corrupt(format!("the counts of a back-fill have {} bytes", value.len()))),
+    }
+}
+
 pub(super) fn read_counters(value: &[u8]) -> Result<Vec<CounterRecord>, Error> {
     let (records, rest) = value.as_chunks::<COUNTER_BYTES>();
     if !rest.is_empty() {
@@ -208,6 +232,7 @@ mod tests {
             (MetadataKey::counters(0x0102_0304), b"\0\0\0\0c\x01\x02\x03\x04"),
             (MetadataKey::cursor(7, 258), b"\0\0\0\0b\0\0\0\x07\x01\x02"),
             (MetadataKey::dropped(7, 258), b"\0\0\0\0d\0\0\0\x07\x01\x02"),
+            (MetadataKey::fill(7, 258), b"\0\0\0\0p\0\0\0\x07\x01\x02"),
         ] {
             assert_eq!(key.as_ref(), bytes);
         }
@@ -232,5 +257,15 @@ mod tests {
         for length in [1, 17, 19, 35] {
             assert!(matches!(read_counters(&value[..length]), Err(Error::Corrupt(_))), "{length}");
         }
+    }
+
+    #[test]
+    fn counts_of_a_back_fill_round_trip_and_reject_other_lengths() {
+        let value = fill_counts(258, u64::MAX);
+        assert_eq!((&value[..3], read_fill_counts(&value)), (&[2, 1, 0][..], Ok((258, u64::MAX))));
+        for length in [0, 8, 15] {
+            assert!(matches!(read_fill_counts(&value[..length]), Err(Error::Corrupt(_))), "{length}");
+        }
+        assert!(read_fill_counts(&[0; 24]).is_err());
     }
 }

@@ -73,6 +73,7 @@ mod reclaim;
 mod store;
 
 pub use alter::Draft;
+pub use backfill::BackfillProgress;
 pub use bounds::{Bounds, Direction, SortCondition};
 pub use catalog::{Catalog, Table, TableIndex};
 pub use error::{Error, OpenError};

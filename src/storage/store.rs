@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use bumpalo::Bump;
 
 use super::alter::Draft;
-use super::backfill::{self, Backfiller};
+use super::backfill::{self, BackfillProgress, Backfiller};
 use super::bounds::Bounds;
 use super::catalog::{Catalog, Table};
 use super::commit::{CommitCounts, Committer};
@@ -57,6 +57,8 @@ pub struct StoreStatistics {
     pub queued_bytes: usize,
     /// Memory that the block cache holds now.
     pub block_cache_bytes: usize,
+    /// Damaged items that were left out of new indexes since start.
+    pub backfill_skipped_count: u64,
 }
 
 /// An open data directory. Shared by all threads; dropping it stops its threads, [`Store::close`] also makes the next
@@ -206,7 +208,13 @@ impl Store {
             queued_count,
             queued_bytes,
             block_cache_bytes: self.engine.block_cache_bytes(),
+            backfill_skipped_count: self.backfiller.skipped_count(),
         }
+    }
+
+    /// The back-fills under way. One look at each table: for a scrape, not for a request.
+    pub fn backfills(&self) -> Vec<BackfillProgress> {
+        backfill::progress(&self.catalog.load())
     }
 
     /// Ends what is in the queue, flushes memtables (so that the next start has no log to replay) and ends background
