@@ -1,6 +1,6 @@
 //! DeleteTable: drops a table with its items and indexes. It is gone when the answer is sent.
 //!
-//! While an index is being created the table cannot be deleted, as with AWS; whoever cannot wait deletes the index first.
+//! While an index is being created the table cannot be deleted, as with AWS: who cannot wait deletes the index first.
 
 use std::sync::Arc;
 
