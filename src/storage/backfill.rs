@@ -185,6 +185,10 @@ impl Backfiller {
         let mut jobs = HashMap::new();
         loop {
             let creating = indexes_being_created(&catalog.load());
+            // In this order: an index created after `close` is left alone.
+            if self.lock().closed {
+                return;
+            }
             jobs.retain(|id, _| creating.iter().any(|(table, number)| (table.id(), *number) == *id));
             let mut worked = false;
             for (table, number) in creating {
