@@ -50,6 +50,7 @@ fn run(config: &Config) -> Result<(), Box<dyn Error>> {
     let store = Store::open(&StoreOptions {
         path: config.data_dir.clone(),
         durability: config.durability,
+        hot_cache_bytes: config.hot_cache.hot_cache.0,
         block_cache_bytes: config.block_cache.0,
         memtable_bytes: config.memtable.0,
     })?;

@@ -82,6 +82,7 @@ fn a_steady_state_get_item_allocates_nothing() {
     let store = Store::open(&StoreOptions {
         path: directory.path().join("data"),
         durability: Durability::Os,
+        hot_cache_bytes: 1 << 20,
         block_cache_bytes: 16 << 20,
         memtable_bytes: 16 << 20,
     })

@@ -1,5 +1,7 @@
 //! Flags and environment to a validated configuration.
 
+pub mod hot_cache;
+
 use crate::storage::Durability;
 use clap::Parser;
 use std::fmt::Display;
@@ -52,6 +54,9 @@ pub struct Config {
     #[arg(long, env = "JORMUN_BLOCK_CACHE", value_name = "SIZE", default_value = "256MB",
           value_parser = parse_block_cache)]
     pub block_cache: Size,
+
+    #[command(flatten)]
+    pub hot_cache: hot_cache::HotCacheFlags,
 
     /// Memory that collects writes before they go to a table file; up to four such exist
     #[arg(long, env = "JORMUN_MEMTABLE", value_name = "SIZE", default_value = "64MB", value_parser = parse_memtable)]
@@ -225,6 +230,7 @@ mod tests {
         assert_eq!(config.data_dir, PathBuf::from("./data"));
         assert_eq!((config.durability, config.verbose), (Durability::Sync, false));
         assert_eq!((config.block_cache, config.memtable), (Size(256 << 20), Size(64 << 20)));
+        assert_eq!(config.hot_cache.hot_cache, Size(64 << 20));
         assert_eq!((config.max_connections, config.idle_timeout), (20_000, 300));
         assert_eq!(config.region, "us-east-1");
         assert!(config.io_threads() >= 1 && config.pool_threads() >= 4);
@@ -234,7 +240,7 @@ mod tests {
     fn all_flags() {
         let config = parse(
             "-p 0 --host ::1 -d /tmp/x -v --io-threads 3 --pool-threads 5 --durability interval=50 --block-cache 1GB \
-             --memtable 16M --max-connections 7 --idle-timeout 9 --region eu-west-1",
+             --hot-cache 0 --memtable 16M --max-connections 7 --idle-timeout 9 --region eu-west-1",
         )
         .expect("good flags");
         assert_eq!(config.address().to_string(), "[::1]:0");
@@ -242,6 +248,7 @@ mod tests {
         assert_eq!(config.durability, Durability::Interval(Duration::from_millis(50)));
         assert_eq!(config.durability_name(), "interval=50");
         assert_eq!((config.block_cache, config.memtable), (Size(1 << 30), Size(16 << 20)));
+        assert_eq!(config.hot_cache.hot_cache, Size(0));
         assert_eq!((config.max_connections, config.idle_timeout, config.verbose), (7, 9, true));
     }
 
@@ -257,6 +264,7 @@ mod tests {
             ("--durability interval=0", "--durability", "1 to 60000"),
             ("--block-cache 12XB", "--block-cache", "from 1MB to 1024GB"),
             ("--block-cache 1KB", "--block-cache", "from 1MB"),
+            ("--hot-cache 1KB", "--hot-cache", "0 or a size from 1MB"),
             ("--memtable 99999999999999999999GB", "--memtable", "to 4GB"),
             ("--max-connections 0", "--max-connections", "from 1 to 1000000"),
             ("--idle-timeout 0", "--idle-timeout", "from 1 to 86400"),

@@ -19,6 +19,7 @@
 //!    overlay.
 //! 4. A mutation with a token is looked up before it is decided, and its record is staged with its changes.
 //! 5. Counters in memory change after the batch that holds them is written.
+//! 6. The gates of the items that a batch changes are closed while it is written (see [`super::hot_cache`]).
 
 use std::collections::{HashMap, VecDeque};
 use std::mem;
@@ -34,6 +35,7 @@ use super::backfill::Backfiller;
 use super::catalog::{Catalog, Table};
 use super::engine::Engine;
 use super::error::Error;
+use super::hot_cache::{BuildKnownHash, HashedKey, HotCache};
 use super::idempotency::{Expiry, Precedent};
 use super::index::{IndexChange, IndexEntry, index_changes, primary_key};
 use super::layout::{self, CounterRecord, MetadataKey};
@@ -41,6 +43,7 @@ use super::mutation::{Decision, Mutation, Outcome, Target, Wake};
 use super::queue::{Queue, Work};
 use super::read::{Lookup, StoredBytes, Tier};
 use super::reclaim::Reclaimer;
+use super::store::Store;
 use crate::model::EncodedItem;
 
 /// One sync serves at most this many mutations: beyond that a larger batch saves little and the first in it waits
@@ -67,6 +70,7 @@ pub(super) struct Committer {
     pub(super) catalog: Arc<ArcSwap<Catalog>>,
     pub(super) reclaimer: Arc<Reclaimer>,
     pub(super) backfiller: Arc<Backfiller>,
+    pub(super) hot_cache: Option<Arc<HotCache>>,
     queue: Arc<Queue>,
     counts: Arc<CommitCounts>,
     sync: bool,
@@ -81,22 +85,15 @@ pub(super) struct Committer {
 }
 
 impl Committer {
-    pub fn new(
-        engine: Arc<Engine>,
-        catalog: Arc<ArcSwap<Catalog>>,
-        reclaimer: Arc<Reclaimer>,
-        backfiller: Arc<Backfiller>,
-        queue: Arc<Queue>,
-        counts: Arc<CommitCounts>,
-        sync: bool,
-    ) -> Committer {
+    pub fn new(store: &Store, sync: bool) -> Committer {
         Committer {
-            engine,
-            catalog,
-            reclaimer,
-            backfiller,
-            queue,
-            counts,
+            engine: Arc::clone(&store.engine),
+            catalog: Arc::clone(&store.catalog),
+            reclaimer: Arc::clone(&store.reclaimer),
+            backfiller: Arc::clone(&store.backfiller),
+            hot_cache: store.hot_cache.clone(),
+            queue: Arc::clone(&store.queue),
+            counts: Arc::clone(&store.counts),
             sync,
             expiry: Expiry::default(),
             batch_arena: Bump::new(),
@@ -133,7 +130,8 @@ impl Committer {
 
     fn gather_and_write(&mut self, first: Box<dyn Mutation>, work: &mut VecDeque<Work>) -> Result<(), Error> {
         let catalog = self.catalog.load_full();
-        let mut batch = Batch::new(&self.engine, &catalog, &self.batch_arena, &mut self.expiry);
+        let hot_cache = self.hot_cache.as_deref();
+        let mut batch = Batch::new(&self.engine, hot_cache, &catalog, &self.batch_arena, &mut self.expiry);
         let mut next = Some(first);
         while let Some(mutation) = next.take() {
             // In the list before it is decided, so that it is completed even if the committer panics.
@@ -232,22 +230,38 @@ struct Touched {
     counters: Vec<CounterRecord>,
 }
 
+/// A value that a batch holds and the engine not yet.
+#[derive(Clone, Copy)]
+struct Staged<'b> {
+    /// `None`: deleted.
+    bytes: Option<&'b [u8]>,
+    /// An item of which there may be an entry in the hot-item cache. A new one is left to its first reader.
+    may_be_hot: bool,
+}
+
 /// Rows that are written together.
 pub(super) struct Batch<'b> {
     engine: &'b Engine,
+    hot_cache: Option<&'b HotCache>,
     catalog: &'b Catalog,
     arena: &'b Bump,
     expiry: &'b mut Expiry,
     rows: WriteBatch,
-    /// Items and records of tokens staged so far, by key; `None` is a deleted one. Index rows are never read back.
-    overlay: HashMap<&'b [u8], Option<&'b [u8]>>,
+    /// Items and records of tokens staged so far. Index rows are never read back.
+    overlay: HashMap<HashedKey<'b>, Staged<'b>, BuildKnownHash>,
     touched: Vec<Touched>,
 }
 
 impl<'b> Batch<'b> {
-    pub(super) fn new(engine: &'b Engine, catalog: &'b Catalog, arena: &'b Bump, expiry: &'b mut Expiry) -> Batch<'b> {
-        let (rows, overlay, touched) = (WriteBatch::new(), HashMap::new(), Vec::new());
-        Batch { engine, catalog, arena, expiry, rows, overlay, touched }
+    pub(super) fn new(
+        engine: &'b Engine,
+        hot_cache: Option<&'b HotCache>,
+        catalog: &'b Catalog,
+        arena: &'b Bump,
+        expiry: &'b mut Expiry,
+    ) -> Batch<'b> {
+        let (rows, overlay, touched) = (WriteBatch::new(), HashMap::default(), Vec::new());
+        Batch { engine, hot_cache, catalog, arena, expiry, rows, overlay, touched }
     }
 
     /// Decides a mutation and stages what it changes. An error fails this mutation only.
@@ -259,7 +273,7 @@ impl<'b> Batch<'b> {
             if self.catalog.current(table).is_none() {
                 return Ok(Outcome::TableGone);
             }
-            match self.read(row_key, mutation.tier())? {
+            match self.read_item(HashedKey::new(row_key), mutation.tier())? {
                 Some(old) => olds.push(old),
                 None => return Ok(Outcome::Cold),
             }
@@ -289,7 +303,8 @@ impl<'b> Batch<'b> {
     fn look_up(&self, mutation: &dyn Mutation, scratch: &Bump) -> Result<Option<Outcome>, Error> {
         let Some(idempotency) = mutation.idempotency() else { return Ok(None) };
         for key in idempotency.keys(scratch) {
-            let Some(record) = self.read(key, mutation.tier())? else { return Ok(Some(Outcome::Cold)) };
+            let record = self.read(HashedKey::new(key), mutation.tier())?;
+            let Some(record) = record else { return Ok(Some(Outcome::Cold)) };
             let Some(record) = record.bytes() else { continue };
             match idempotency.precedent(record)? {
                 Precedent::Expired => {}
@@ -306,18 +321,28 @@ impl<'b> Batch<'b> {
         let [key, _] = idempotency.keys(self.arena);
         let record: &'b [u8] = self.arena.alloc_slice_copy(&idempotency.record());
         self.rows.put(key, record);
-        self.overlay.insert(key, Some(record));
+        self.overlay.insert(HashedKey::new(key), Staged { bytes: Some(record), may_be_hot: false });
         if let Some((lower, upper)) = self.expiry.advance(idempotency.bucket()) {
             self.rows.delete_range(lower, upper);
         }
     }
 
-    /// `None`: not in memory.
-    fn read(&self, row_key: &[u8], tier: Tier) -> Result<Option<Old<'b>>, Error> {
-        if let Some(staged) = self.overlay.get(row_key) {
-            return Ok(Some(staged.map_or(Old::Absent, Old::Staged)));
+    /// An item as the batch leaves it so far. `None`: not in memory.
+    fn read_item(&self, key: HashedKey<'_>, tier: Tier) -> Result<Option<Old<'b>>, Error> {
+        if !self.overlay.contains_key(&key)
+            && let Some(item) = self.hot_cache.and_then(|cache| cache.get(key))
+        {
+            return Ok(Some(Old::Stored(item.into())));
         }
-        Ok(match self.engine.get(row_key, tier)? {
+        self.read(key, tier)
+    }
+
+    /// An item or the record of a token. `None`: not in memory.
+    fn read(&self, key: HashedKey<'_>, tier: Tier) -> Result<Option<Old<'b>>, Error> {
+        if let Some(staged) = self.overlay.get(&key) {
+            return Ok(Some(staged.bytes.map_or(Old::Absent, Old::Staged)));
+        }
+        Ok(match self.engine.get(key.row_key, tier)? {
             Lookup::Found(bytes) => Some(Old::Stored(bytes)),
             Lookup::Missing => Some(Old::Absent),
             Lookup::WouldBlock => None,
@@ -359,17 +384,14 @@ impl<'b> Batch<'b> {
     fn stage(&mut self, planned: Planned<'_>) {
         let Planned { table, row_key, old, new, index_changes } = planned;
         let row_key: &'b [u8] = self.arena.alloc_slice_copy(row_key);
-        match new {
-            Some(item) => {
-                let bytes: &'b [u8] = self.arena.alloc_slice_copy(item.as_bytes());
-                self.rows.put(row_key, bytes);
-                self.overlay.insert(row_key, Some(bytes));
-            }
-            None => {
-                self.rows.delete(row_key);
-                self.overlay.insert(row_key, None);
-            }
+        let bytes: Option<&'b [u8]> = new.map(|item| &*self.arena.alloc_slice_copy(item.as_bytes()));
+        match bytes {
+            Some(bytes) => self.rows.put(row_key, bytes),
+            None => self.rows.delete(row_key),
         }
+        let staged = self.overlay.entry(HashedKey::new(row_key)).or_insert(Staged { bytes, may_be_hot: false });
+        staged.bytes = bytes;
+        staged.may_be_hot |= old.is_some();
         for change in &index_changes {
             stage_index_row(&mut self.rows, change);
         }
@@ -416,7 +438,16 @@ impl<'b> Batch<'b> {
             layout::write_counters(touched.counters.iter().copied(), &mut value);
             self.rows.put(MetadataKey::counters(touched.table.id()), &value);
         }
+        for (cache, key, _) in self.hot_items() {
+            cache.close(key);
+        }
         self.engine.write(mem::take(&mut self.rows), sync)?;
+        for (cache, key, item) in self.hot_items() {
+            cache.install(key, item);
+        }
+        for (cache, key, _) in self.hot_items() {
+            cache.open(key);
+        }
         for touched in &self.touched {
             for ((number, counter), record) in touched.table.counters().zip(&touched.counters) {
                 debug_assert_eq!(number, record.index_number);
@@ -424,6 +455,14 @@ impl<'b> Batch<'b> {
             }
         }
         Ok(())
+    }
+
+    /// Changed items whose gates are to be closed, with what becomes of them.
+    fn hot_items(&self) -> impl Iterator<Item = (&'b HotCache, HashedKey<'b>, Option<&'b [u8]>)> {
+        let items = self.overlay.iter().filter(|(_, staged)| staged.may_be_hot);
+        self.hot_cache
+            .into_iter()
+            .flat_map(move |cache| items.clone().map(move |(key, staged)| (cache, *key, staged.bytes)))
     }
 }
 

@@ -16,7 +16,8 @@
 //! 1. Only the committer thread writes rows, counters and the catalog. So every mutation and every alteration is
 //!    serializable with all others, without a lock per table or key.
 //! 2. An item, its index rows and its table's counters are in one WriteBatch: after a crash they agree.
-//! 3. What a reader sees is in the WAL, and in `Durability::Sync` it is on disk.
+//! 3. What a reader sees is in the WAL, and in `Durability::Sync` it is on disk. Whether an item comes from the
+//!    hot-item cache or from the engine makes no difference to what it is.
 //! 4. Table ids and index numbers are never used again, so no row of a dropped table can appear in another.
 //! 5. After a failed write or sync nothing is acknowledged until the process starts anew ([`Error::Poisoned`]).
 //! 6. Bytes from the disk that do not follow the format give [`Error::Corrupt`], never a panic.
@@ -48,6 +49,9 @@ mod idempotency;
 /// RocksDB's options and handles.
 mod engine;
 
+/// Items that are asked for often.
+mod hot_cache;
+
 /// Point reads.
 mod read;
 
@@ -77,6 +81,7 @@ pub use backfill::BackfillProgress;
 pub use bounds::{Bounds, Direction, SortCondition};
 pub use catalog::{Catalog, Table, TableIndex};
 pub use error::{Error, OpenError};
+pub use hot_cache::HotCacheStatistics;
 pub use idempotency::Idempotency;
 pub use index::{IndexChange, IndexEntry, index_changes};
 pub use key::{KeyValue, Space, decode_index_row_key, decode_row_key};

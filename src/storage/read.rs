@@ -1,6 +1,7 @@
 //! Point reads, from memory only or from wherever the row is.
 
 use std::ops::Deref;
+use std::sync::Arc;
 
 use rocksdb::{DBPinnableSlice, ErrorKind, ReadOptions, ReadTier};
 
@@ -24,14 +25,29 @@ pub enum Lookup<'s> {
     WouldBlock,
 }
 
-/// A stored value, pinned in the block cache as long as this lives: short, or the cache cannot evict.
-pub struct StoredBytes<'s>(DBPinnableSlice<'s>);
+/// A stored value: of the hot-item cache, or pinned in the block cache as long as this lives (short, or the block cache
+/// cannot evict).
+pub struct StoredBytes<'s>(Source<'s>);
+
+enum Source<'s> {
+    Hot(Arc<[u8]>),
+    Pinned(DBPinnableSlice<'s>),
+}
 
 impl Deref for StoredBytes<'_> {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &self.0
+        match &self.0 {
+            Source::Hot(bytes) => bytes,
+            Source::Pinned(bytes) => bytes,
+        }
+    }
+}
+
+impl From<Arc<[u8]>> for StoredBytes<'_> {
+    fn from(bytes: Arc<[u8]>) -> Self {
+        StoredBytes(Source::Hot(bytes))
     }
 }
 
@@ -63,7 +79,7 @@ impl Engine {
 
     fn get_with(&self, row_key: &[u8], options: &ReadOptions) -> Result<Lookup<'_>, Error> {
         match self.db.get_pinned_opt(row_key, options) {
-            Ok(Some(value)) => Ok(Lookup::Found(StoredBytes(value))),
+            Ok(Some(value)) => Ok(Lookup::Found(StoredBytes(Source::Pinned(value)))),
             Ok(None) => Ok(Lookup::Missing),
             Err(error) if error.kind() == ErrorKind::Incomplete => Ok(Lookup::WouldBlock),
             Err(error) => Err(error.into()),
@@ -80,7 +96,7 @@ impl Engine {
 }
 
 /// The store at one moment: several reads that see the same state (TransactGetItems). Short-lived, because it keeps old
-/// versions of rows from being dropped.
+/// versions of rows from being dropped. The hot-item cache knows items as they are now, so it is not asked.
 pub struct Snapshot<'s> {
     engine: &'s Engine,
     /// Before the snapshot, so that they are dropped before what they refer to.

@@ -16,6 +16,7 @@ use super::catalog::{Catalog, Table};
 use super::commit::{CommitCounts, Committer};
 use super::engine::Engine;
 use super::error::{Error, OpenError};
+use super::hot_cache::{HashedKey, HotCache, HotCacheStatistics, Probe};
 use super::mutation::Mutation;
 use super::queue::{Queue, Refusal};
 use super::read::{Lookup, Snapshot, Tier};
@@ -42,6 +43,8 @@ pub struct StoreOptions {
     pub path: PathBuf,
     pub durability: Durability,
     pub block_cache_bytes: usize,
+    /// Items that are read often, in a cache of their own; 0: none.
+    pub hot_cache_bytes: usize,
     /// One memtable; up to four exist. 64 to 128 MB: a larger one makes random reads slower.
     pub memtable_bytes: usize,
 }
@@ -59,18 +62,20 @@ pub struct StoreStatistics {
     pub block_cache_bytes: usize,
     /// Damaged items that were left out of new indexes since start.
     pub backfill_skipped_count: u64,
+    pub hot_cache: HotCacheStatistics,
 }
 
 /// An open data directory. Shared by all threads; dropping it stops its threads, [`Store::close`] also makes the next
 /// start quick.
 pub struct Store {
     pub(super) engine: Arc<Engine>,
-    catalog: Arc<ArcSwap<Catalog>>,
+    pub(super) hot_cache: Option<Arc<HotCache>>,
+    pub(super) catalog: Arc<ArcSwap<Catalog>>,
     pub(super) queue: Arc<Queue>,
     pub(super) reclaimer: Arc<Reclaimer>,
     pub(super) backfiller: Arc<Backfiller>,
     stop: Arc<StopSignal>,
-    counts: Arc<CommitCounts>,
+    pub(super) counts: Arc<CommitCounts>,
     committer: Mutex<Option<JoinHandle<()>>>,
     /// The reclaimer, the back-filler and, if the log is synced at intervals, who does that.
     helpers: Mutex<Vec<JoinHandle<()>>>,
@@ -90,8 +95,10 @@ impl Store {
         let engine = Arc::new(Engine::open(options)?);
         let catalog = Catalog::load(&engine).map_err(corrupt)?;
         let reclaimer = Reclaimer::load(&engine).map_err(corrupt)?;
+        let has_hot_cache = options.hot_cache_bytes > 0;
         let store = Store {
             engine,
+            hot_cache: has_hot_cache.then(|| Arc::new(HotCache::new(options.hot_cache_bytes))),
             catalog: Arc::new(ArcSwap::from_pointee(catalog)),
             queue: Arc::default(),
             reclaimer: Arc::new(reclaimer),
@@ -110,15 +117,7 @@ impl Store {
     }
 
     fn start_threads(&self, durability: Durability) -> std::io::Result<()> {
-        let committer = Committer::new(
-            Arc::clone(&self.engine),
-            Arc::clone(&self.catalog),
-            Arc::clone(&self.reclaimer),
-            Arc::clone(&self.backfiller),
-            Arc::clone(&self.queue),
-            Arc::clone(&self.counts),
-            durability == Durability::Sync,
-        );
+        let committer = Committer::new(self, durability == Durability::Sync);
         *lock(&self.committer) = Some(thread::Builder::new().name("commit".into()).spawn(move || committer.run())?);
         let mut helpers = lock(&self.helpers);
         helpers.push(reclaim::spawn(Arc::clone(&self.reclaimer), Arc::clone(&self.engine), Arc::clone(&self.queue))?);
@@ -147,7 +146,28 @@ impl Store {
 
     /// Reads the row of an item ([`Table::row_key`]). The bytes are an [`crate::model::EncodedItem`].
     pub fn get(&self, row_key: &[u8], tier: Tier) -> Result<Lookup<'_>, Error> {
-        self.engine.get(row_key, tier)
+        self.get_item(row_key, tier, true)
+    }
+
+    /// [`Store::get`] for one of the many items of a page: it leaves no trace in the hot-item cache.
+    pub fn get_for_page(&self, row_key: &[u8], tier: Tier) -> Result<Lookup<'_>, Error> {
+        self.get_item(row_key, tier, false)
+    }
+
+    fn get_item(&self, row_key: &[u8], tier: Tier, fill: bool) -> Result<Lookup<'_>, Error> {
+        let Some(cache) = &self.hot_cache else { return self.engine.get(row_key, tier) };
+        let key = HashedKey::new(row_key);
+        match cache.probe(key) {
+            Probe::Hit(item) => Ok(Lookup::Found(item.into())),
+            Probe::Closed => self.engine.get(row_key, tier),
+            Probe::Miss(ticket) => {
+                let found = self.engine.get(row_key, tier)?;
+                if let (Lookup::Found(item), true) = (&found, fill) {
+                    cache.fill(key, ticket, item);
+                }
+                Ok(found)
+            }
+        }
     }
 
     /// Starts an ordered scan. The values are [`crate::model::EncodedItem`]s.
@@ -172,7 +192,7 @@ impl Store {
     /// in memory. For the pool.
     pub fn warm(&self, mutation: &dyn Mutation) -> Result<(), Error> {
         for index in 0..mutation.target_count() {
-            self.engine.get(mutation.target(index).row_key, Tier::Any)?;
+            self.get(mutation.target(index).row_key, Tier::Any)?;
         }
         if let Some(idempotency) = mutation.idempotency() {
             let arena = Bump::new();
@@ -209,6 +229,7 @@ impl Store {
             queued_bytes,
             block_cache_bytes: self.engine.block_cache_bytes(),
             backfill_skipped_count: self.backfiller.skipped_count(),
+            hot_cache: self.hot_cache.as_ref().map(|cache| cache.statistics()).unwrap_or_default(),
         }
     }
 

@@ -23,3 +23,6 @@ mod random;
 
 /// Ranges, directions and tiers of reads.
 mod reads;
+
+/// The hot-item cache in front of it all.
+mod hot_items;

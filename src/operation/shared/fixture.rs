@@ -43,6 +43,7 @@ impl Database {
         let store = Store::open(&StoreOptions {
             path: directory.path().join("data"),
             durability: Durability::Os,
+            hot_cache_bytes: 1 << 20,
             block_cache_bytes: 8 << 20,
             memtable_bytes: 8 << 20,
         })

@@ -134,7 +134,7 @@ impl Source {
         let values = decode_index_row_key(index_row_key, &index.definition().key, table_key, arena)?;
         let primary = &values[index.definition().key.len()..];
         let row_key = self.table.row_key(primary[0], primary.get(1).copied(), arena);
-        Ok(call.service.store.get(row_key, call.tier)?)
+        Ok(call.service.store.get_for_page(row_key, call.tier)?)
     }
 }
 

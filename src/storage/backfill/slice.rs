@@ -136,7 +136,7 @@ impl Committer {
     ) -> Result<Slice, Error> {
         let index = &table.indexes()[position];
         let (arena, mut scratch) = (Bump::new(), Bump::new());
-        let mut batch = Batch::new(&self.engine, catalog, &arena, &mut self.expiry);
+        let mut batch = Batch::new(&self.engine, self.hot_cache.as_deref(), catalog, &arena, &mut self.expiry);
         let mut filled = index.fill().load();
         let mut rows = self.engine.scan(slice_bounds(table, &filled.cursor, last, &arena), SCAN);
         let (mut row_count, mut skipped) = (0, Vec::new());

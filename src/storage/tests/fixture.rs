@@ -15,7 +15,13 @@ use crate::model::{Attribute, EncodedItem, Map, Number, Value};
 use crate::storage::*;
 
 pub fn options(path: &std::path::Path) -> StoreOptions {
-    StoreOptions { path: path.into(), durability: Durability::Os, block_cache_bytes: 8 << 20, memtable_bytes: 4 << 20 }
+    StoreOptions {
+        path: path.into(),
+        durability: Durability::Os,
+        hot_cache_bytes: 1 << 20,
+        block_cache_bytes: 8 << 20,
+        memtable_bytes: 4 << 20,
+    }
 }
 
 /// A table with hash key `p` (S) and, if asked for, range key `s` (S).
