@@ -42,6 +42,7 @@ fn main() -> ExitCode {
 
 /// Serves until SIGTERM or SIGINT.
 fn run(config: &Config) -> Result<(), Box<dyn Error>> {
+    server::return_large_memory();
     let mut signals = listen_for_signals()?;
     if let Err(error) = server::raise_open_files_limit() {
         tracing::warn!(%error, "cannot raise the limit of open files");
@@ -65,6 +66,7 @@ fn run(config: &Config) -> Result<(), Box<dyn Error>> {
         pool_threads: config.pool_threads(),
         connections_max: config.max_connections,
         idle_timeout_seconds: config.idle_timeout,
+        request_memory_bytes: config.request_memory.0,
         region: config.region.clone(),
         verbose: config.verbose,
     };
@@ -74,7 +76,8 @@ fn run(config: &Config) -> Result<(), Box<dyn Error>> {
     // Returns when the first signal arrives.
     signals.read_exact(&mut [0])?;
     let ConnectionCounts { open, accepted, refused } = server.connection_counts();
-    tracing::info!(open, accepted, refused, "stopping: requests in flight are finished first");
+    let request_memory_bytes = server.request_memory_bytes();
+    tracing::info!(open, accepted, refused, request_memory_bytes, "stopping: requests in flight are finished first");
     server.stop();
     service.store.close()?;
     tracing::info!("stopped");

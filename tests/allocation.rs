@@ -100,6 +100,7 @@ fn a_steady_state_get_item_allocates_nothing() {
         pool_threads: 1,
         connections_max: 16,
         idle_timeout_seconds: 60,
+        request_memory_bytes: 256 << 20,
         region: "us-east-1".into(),
         verbose: false,
     };

@@ -58,9 +58,15 @@ pub struct Config {
     #[command(flatten)]
     pub hot_cache: hot_cache::HotCacheFlags,
 
-    /// Memory that collects writes before they go to a table file; up to four such exist
+    /// Memory that collects writes before they go to a table file; up to three such exist
     #[arg(long, env = "JORMUN_MEMTABLE", value_name = "SIZE", default_value = "64MB", value_parser = parse_memtable)]
     pub memtable: Size,
+
+    /// Memory for the bodies and answers of requests in flight, beyond 4 KB of each; when it is used up, requests that
+    /// need more get the retryable status 503
+    #[arg(long, env = "JORMUN_REQUEST_MEMORY", value_name = "SIZE", default_value = "1GB",
+          value_parser = parse_request_memory)]
+    pub request_memory: Size,
 
     /// Connections open at the same time; beyond, clients get status 503
     #[arg(long, env = "JORMUN_MAX_CONNECTIONS", value_name = "COUNT", default_value_t = 20_000,
@@ -80,6 +86,9 @@ pub struct Config {
 /// A number of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Size(pub usize);
+
+/// One request of the greatest size and what it is decoded into: 16 MiB and seven times as much.
+const REQUEST_MEMORY_MIN: Size = Size(128 * MIB);
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
@@ -174,6 +183,10 @@ fn parse_memtable(text: &str) -> Result<Size, String> {
     parse_size(text, Size(MIB), Size(4 * GIB))
 }
 
+fn parse_request_memory(text: &str) -> Result<Size, String> {
+    parse_size(text, REQUEST_MEMORY_MIN, Size(1024 * GIB))
+}
+
 /// `256MB`, `256MiB`, `256M` and `268435456` are one size: units are powers of 1024.
 fn parse_size(text: &str, min: Size, max: Size) -> Result<Size, String> {
     let digits_end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -231,6 +244,7 @@ mod tests {
         assert_eq!((config.durability, config.verbose), (Durability::Sync, false));
         assert_eq!((config.block_cache, config.memtable), (Size(256 << 20), Size(64 << 20)));
         assert_eq!(config.hot_cache.hot_cache, Size(64 << 20));
+        assert_eq!(config.request_memory, Size(1 << 30));
         assert_eq!((config.max_connections, config.idle_timeout), (20_000, 300));
         assert_eq!(config.region, "us-east-1");
         assert!(config.io_threads() >= 1 && config.pool_threads() >= 4);
@@ -266,6 +280,7 @@ mod tests {
             ("--block-cache 1KB", "--block-cache", "from 1MB"),
             ("--hot-cache 1KB", "--hot-cache", "0 or a size from 1MB"),
             ("--memtable 99999999999999999999GB", "--memtable", "to 4GB"),
+            ("--request-memory 1MB", "--request-memory", "from 128MB"),
             ("--max-connections 0", "--max-connections", "from 1 to 1000000"),
             ("--idle-timeout 0", "--idle-timeout", "from 1 to 86400"),
             ("--region US_EAST", "--region", "lower-case letters"),

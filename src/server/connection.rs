@@ -25,6 +25,7 @@ use crate::http::encoding::Coding;
 use crate::http::request::{self, Framing, HeadError};
 use crate::http::response::{self, ContentType, ResponseHead};
 use crate::operation::{RequestMemory, Response};
+use crate::server::budget::Charge;
 use crate::server::buffers::{BODY_BYTES_KEPT_MAX, INPUT_BYTES_LARGE};
 use crate::server::dispatch;
 use crate::server::door::{self, BODY_BYTES_MAX, Envelope};
@@ -45,8 +46,9 @@ const FLUSH_BYTES: usize = 64 * 1024;
 /// How long a head may take in all, and how long a peer may let a body or an answer stand still.
 const PROGRESS_SECONDS_MAX: u32 = 30;
 
-/// A body must arrive at this rate on the whole, so that trickling bytes does not hold memory for long.
-const BODY_BYTES_PER_SECOND_MIN: usize = 64 * 1024;
+/// A body must arrive, and an answer must be taken, at this rate on the whole, so that trickling bytes does not hold
+/// memory for long.
+const BYTES_PER_SECOND_MIN: usize = 64 * 1024;
 
 /// After a refusal, this much of what the peer still sends is read and dropped, so that it gets to see the answer:
 /// closing a socket with unread input makes the kernel reset the connection.
@@ -64,8 +66,11 @@ pub struct Connection {
     output: Vec<u8>,
     /// When a head that has begun to arrive must be complete.
     head_deadline: Option<u32>,
-    /// What this connection has reserved of the memory for large bodies.
-    reserved_bytes: usize,
+    /// What this connection holds of the memory for requests: for a large read buffer, for the body of the present
+    /// request, and for answers that have not been sent.
+    input_charge: Charge,
+    body_charge: Charge,
+    answer_charge: Charge,
 }
 
 /// How the serving of a connection ended.
@@ -80,7 +85,7 @@ enum Ending {
 enum BodyError {
     TooLarge,
     Malformed,
-    /// The memory for large bodies is used up.
+    /// The memory for requests is used up.
     NoRoom,
     Disconnected,
 }
@@ -96,7 +101,6 @@ impl Drop for Connection {
         let mut buffers = self.context.buffers.borrow_mut();
         buffers.take_back_input(std::mem::take(&mut self.input));
         buffers.take_back_output(std::mem::take(&mut self.output));
-        self.context.release_body_bytes(self.reserved_bytes);
         // Before the stream, which is dropped after this, gives its descriptor back to the kernel.
         self.context.reaper.borrow_mut().leave(self.watch);
         self.context.connection_closed();
@@ -108,7 +112,11 @@ impl Connection {
     pub async fn run(stream: TcpStream, context: Rc<LoopContext>) {
         let watch = context.reaper.borrow_mut().enter(stream.as_raw_fd());
         let input = context.buffers.borrow_mut().lend_input();
+        let charge = || Charge::none(context.budget());
         let mut connection = Connection {
+            input_charge: charge(),
+            body_charge: charge(),
+            answer_charge: charge(),
             stream,
             context,
             watch,
@@ -116,7 +124,6 @@ impl Connection {
             consumed: 0,
             output: Vec::new(),
             head_deadline: None,
-            reserved_bytes: 0,
         };
         if let Ok(Ending::Linger) = connection.serve().await {
             // Boxed, as are the other rare waits: the task of an idle connection must be small.
@@ -141,6 +148,11 @@ impl Connection {
                     self.flush().await?;
                     if self.unread().is_empty() && self.context.is_stopping() {
                         return Ok(Ending::Close);
+                    }
+                    if !self.make_room() {
+                        self.write_unavailable();
+                        self.flush().await?;
+                        return Ok(Ending::Linger);
                     }
                     if self.fill().await? == 0 {
                         return Ok(Ending::Close);
@@ -169,9 +181,8 @@ impl Connection {
         Ok(Some(envelope))
     }
 
-    /// Reads more input. Zero: the peer has finished sending.
+    /// Reads more input, for which there is room. Zero: the peer has finished sending.
     async fn fill(&mut self) -> io::Result<usize> {
-        self.make_room();
         let now = self.context.seconds();
         let awaited = match self.input.is_empty() {
             true => Awaited::Request { until: now.saturating_add(self.context.options.idle_timeout_seconds) },
@@ -187,23 +198,31 @@ impl Connection {
     }
 
     /// Makes space behind the input: by forgetting what has been dealt with, then by taking a large buffer. An empty
-    /// input is in a small buffer afterwards.
-    fn make_room(&mut self) {
+    /// input is in a small buffer afterwards. False: the memory for requests is used up.
+    fn make_room(&mut self) -> bool {
         if self.consumed == self.input.len() {
             self.input.clear();
             if self.input.capacity() >= INPUT_BYTES_LARGE {
                 let mut buffers = self.context.buffers.borrow_mut();
                 let small = buffers.lend_input();
                 buffers.take_back_input(std::mem::replace(&mut self.input, small));
+                self.input_charge.release();
             }
         } else if self.consumed > 0 {
             self.input.copy_within(self.consumed.., 0);
             self.input.truncate(self.input.len() - self.consumed);
         }
         self.consumed = 0;
-        if self.input.len() == self.input.capacity() {
+        self.input.len() < self.input.capacity() || self.enlarge_input()
+    }
+
+    /// Takes a large read buffer. False: the memory for requests is used up.
+    fn enlarge_input(&mut self) -> bool {
+        let granted = self.input_charge.raise_to(INPUT_BYTES_LARGE);
+        if granted {
             self.context.buffers.borrow_mut().enlarge_input(&mut self.input);
         }
+        granted
     }
 
     fn await_from_peer(&self, awaited: Awaited) {
@@ -216,7 +235,7 @@ impl Connection {
         let received = if envelope.is_too_large() {
             Err(BodyError::TooLarge)
         } else if self.take_whole_body(envelope.framing, &mut memory.body) {
-            Ok(())
+            self.charge_body(memory.body.len())
         } else {
             Box::pin(self.receive_body(&envelope, &mut memory.body)).await
         };
@@ -224,10 +243,10 @@ impl Connection {
             Ok(()) => self.answer(&envelope, memory).await?,
             Err(error) => {
                 self.context.buffers.borrow_mut().take_back_memory(memory);
-                return self.refuse_body(&envelope, &error).map(Some);
+                self.body_charge.release();
+                return self.refuse_body(&error).map(Some);
             }
         };
-        self.context.release_body_bytes(std::mem::take(&mut self.reserved_bytes));
         Ok(if keep_alive { None } else { Some(Ending::Linger) })
     }
 
@@ -261,7 +280,7 @@ impl Connection {
 
     /// Reads exactly `length` bytes, directly into `body`: what follows stays in the socket.
     async fn receive_counted(&mut self, length: usize, body: &mut Vec<u8>) -> Result<(), BodyError> {
-        self.reserve_body_bytes(length)?;
+        self.charge_body(length)?;
         body.extend_from_slice(&self.input[self.consumed..]);
         self.consumed = self.input.len();
         let begun = self.context.seconds();
@@ -269,7 +288,7 @@ impl Connection {
             // Memory grows with what arrives, not with what is announced.
             let room = body.len().max(BODY_BYTES_KEPT_MAX / 2).min(length - body.len());
             body.reserve(room);
-            self.await_from_peer(self.body_deadline(begun, body.len()));
+            self.await_from_peer(self.progress_deadline(begun, body.len()));
             let buffer = std::mem::take(body);
             let (start, end) = (buffer.len(), length.min(buffer.capacity()));
             let (result, slice) = self.stream.read(buffer.slice(start..end)).await;
@@ -295,16 +314,14 @@ impl Connection {
             if progress.done {
                 return Ok(());
             }
-            if body.len() > BODY_BYTES_KEPT_MAX {
-                self.reserve_body_bytes(body.len())?;
-            }
-            if self.input.capacity() < INPUT_BYTES_LARGE {
-                self.context.buffers.borrow_mut().enlarge_input(&mut self.input);
+            self.charge_body(body.capacity())?;
+            if self.input.capacity() < INPUT_BYTES_LARGE && !self.enlarge_input() {
+                return Err(BodyError::NoRoom);
             }
             // All input is consumed: an unfinished body takes every byte.
             self.input.clear();
             self.consumed = 0;
-            self.await_from_peer(self.body_deadline(begun, body.len()));
+            self.await_from_peer(self.progress_deadline(begun, body.len()));
             let buffer = std::mem::take(&mut self.input);
             let (result, buffer) = self.stream.read(buffer).await;
             self.input = buffer;
@@ -316,25 +333,19 @@ impl Connection {
     }
 
     /// The peer must make progress, and keep up the minimal rate counted from the start.
-    fn body_deadline(&self, begun: u32, received_bytes: usize) -> Awaited {
+    fn progress_deadline(&self, begun: u32, transferred_bytes: usize) -> Awaited {
         // At most 256 seconds for the largest body.
-        let earned = (received_bytes / BODY_BYTES_PER_SECOND_MIN) as u32;
+        let earned = (transferred_bytes / BYTES_PER_SECOND_MIN) as u32;
         let by_rate = begun + PROGRESS_SECONDS_MAX + earned;
         Awaited::Progress { until: by_rate.min(self.context.seconds() + PROGRESS_SECONDS_MAX) }
     }
 
-    /// Large bodies are counted against a budget of the server. `total_bytes` is what this one needs in all.
-    fn reserve_body_bytes(&mut self, total_bytes: usize) -> Result<(), BodyError> {
-        if total_bytes > self.reserved_bytes && total_bytes > BODY_BYTES_KEPT_MAX {
-            if !self.context.reserve_body_bytes(total_bytes - self.reserved_bytes) {
-                return Err(BodyError::NoRoom);
-            }
-            self.reserved_bytes = total_bytes;
-        }
-        Ok(())
+    /// `total_bytes` is what the body needs in all.
+    fn charge_body(&mut self, total_bytes: usize) -> Result<(), BodyError> {
+        if self.body_charge.raise_to(total_bytes) { Ok(()) } else { Err(BodyError::NoRoom) }
     }
 
-    fn refuse_body(&mut self, envelope: &Envelope, error: &BodyError) -> io::Result<Ending> {
+    fn refuse_body(&mut self, error: &BodyError) -> io::Result<Ending> {
         match error {
             BodyError::Disconnected => return Ok(Ending::Close),
             BodyError::Malformed => self.write_bad_request(),
@@ -343,11 +354,7 @@ impl Connection {
                 self.lend_output();
                 response::write_too_large(&date, request_id, &mut self.output);
             }
-            BodyError::NoRoom => {
-                let mut response = self.context.buffers.borrow_mut().lend_response();
-                door::unavailable(&mut response);
-                self.write_response(envelope, response, None, false);
-            }
+            BodyError::NoRoom => self.write_unavailable(),
         }
         Ok(Ending::Linger)
     }
@@ -355,9 +362,15 @@ impl Connection {
     /// Answers a complete request, and tells whether the connection goes on.
     async fn answer(&mut self, envelope: &Envelope, memory: Box<RequestMemory>) -> io::Result<bool> {
         let log = self.context.options.verbose.then(|| RequestLog::begin(envelope, &memory.body));
-        let answer = dispatch::perform(&self.context, envelope, memory).await;
+        let mut answer = dispatch::perform(&self.context, envelope, memory, &mut self.body_charge).await;
         if let Some(memory) = answer.memory {
             self.context.buffers.borrow_mut().take_back_memory(memory);
+        }
+        self.body_charge.release();
+        if !self.answer_charge.add_answer(answer.response.body.capacity(), answer.wrote) {
+            answer.response.body = Vec::new();
+            answer.packed = None;
+            door::unavailable(&mut answer.response);
         }
         if let Some(log) = log {
             log.end(answer.response.status);
@@ -395,11 +408,14 @@ impl Connection {
         keep_alive: bool,
     ) -> io::Result<()> {
         let with_body = self.write_response_head(envelope, &response, packed, keep_alive);
+        // What was charged for this answer stays until it is sent.
+        let charge = std::mem::replace(&mut self.answer_charge, Charge::none(self.context.budget()));
         self.flush().await?;
         if with_body {
             let body = std::mem::take(&mut response.body);
             response.body = self.write_all(body).await?;
         }
+        drop(charge);
         self.context.buffers.borrow_mut().take_back_response(response);
         Ok(())
     }
@@ -433,19 +449,13 @@ impl Connection {
     /// The answer to what is not HTTP: status 400 without a body.
     fn write_bad_request(&mut self) {
         self.lend_output();
-        let head = ResponseHead {
-            status: 400,
-            content_type: None,
-            content_length: 0,
-            crc32: 0,
-            coding: None,
-            keep_alive: false,
-            cors: false,
-            request_id: self.context.next_request_id(),
-            date: &self.context.date(),
-            extra_lines: b"",
-        };
-        head.write(&mut self.output);
+        write_last_answer(&self.context, &Response { status: 400, body: Vec::new() }, None, &mut self.output);
+    }
+
+    /// The answer where the memory for requests is used up.
+    fn write_unavailable(&mut self) {
+        self.lend_output();
+        write_unavailable(&self.context, &mut self.output);
     }
 
     /// Writes the output. Afterwards it is back with the loop.
@@ -460,14 +470,16 @@ impl Connection {
         let output = std::mem::take(&mut self.output);
         let output = self.write_all(output).await?;
         self.context.buffers.borrow_mut().take_back_output(output);
+        self.answer_charge.release();
         Ok(())
     }
 
-    /// Writes a buffer that is not empty; each piece that the peer takes extends its time.
+    /// Writes a buffer that is not empty.
     async fn write_all(&self, mut buffer: Vec<u8>) -> io::Result<Vec<u8>> {
+        let begun = self.context.seconds();
         let mut written = 0;
         while written < buffer.len() {
-            self.await_from_peer(Awaited::Progress { until: self.context.seconds() + PROGRESS_SECONDS_MAX });
+            self.await_from_peer(self.progress_deadline(begun, written));
             let (result, slice) = self.stream.write(buffer.slice(written..)).submit().await;
             buffer = slice.into_inner();
             match result? {
@@ -498,15 +510,23 @@ impl Connection {
     }
 }
 
-/// Tells a client that there are too many connections. The caller has not counted this one.
-pub async fn turn_away(stream: TcpStream, context: Rc<LoopContext>) {
-    let fd = stream.as_raw_fd();
+/// Appends a retryable refusal, after which the connection is closed.
+fn write_unavailable(context: &LoopContext, output: &mut Vec<u8>) {
     let mut response = Response::default();
     door::unavailable(&mut response);
-    let mut answer = Vec::new();
+    write_last_answer(context, &response, Some(ContentType::default()), output);
+}
+
+/// Appends the answer to a request of which nothing but its failure is known.
+fn write_last_answer(
+    context: &LoopContext,
+    response: &Response,
+    content_type: Option<ContentType>,
+    output: &mut Vec<u8>,
+) {
     let head = ResponseHead {
         status: response.status,
-        content_type: Some(ContentType::default()),
+        content_type,
         content_length: response.body.len(),
         crc32: crc32fast::hash(&response.body),
         coding: None,
@@ -516,8 +536,15 @@ pub async fn turn_away(stream: TcpStream, context: Rc<LoopContext>) {
         date: &context.date(),
         extra_lines: b"",
     };
-    head.write(&mut answer);
-    answer.extend_from_slice(&response.body);
+    head.write(output);
+    output.extend_from_slice(&response.body);
+}
+
+/// Tells a client that there are too many connections. The caller has not counted this one.
+pub async fn turn_away(stream: TcpStream, context: Rc<LoopContext>) {
+    let fd = stream.as_raw_fd();
+    let mut answer = Vec::new();
+    write_unavailable(&context, &mut answer);
     let watch = context.reaper.borrow_mut().enter(fd);
     let until = context.seconds() + LINGER_SECONDS_MAX;
     context.reaper.borrow_mut().set(watch, Awaited::Progress { until });

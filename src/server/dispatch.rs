@@ -12,11 +12,12 @@
 //!
 //! What leaves the loop takes a token along, under which its message comes back: see [`super::mailbox`].
 
-use crate::http::encoding::{COMPRESSED_BODY_BYTES_MIN, Coding};
+use crate::http::encoding::{COMPRESSED_BODY_BYTES_MIN, Coding, DecodeError};
 use crate::operation::{Operation, Outcome, Place, RequestMemory, Response, Step, refuse};
+use crate::server::budget::Charge;
 use crate::server::door::{self, Envelope, Settled};
 use crate::server::event_loop::LoopContext;
-use crate::server::mailbox::Message;
+use crate::server::mailbox::{Message, UnpackError};
 use crate::server::pool::{Job, Work};
 use std::sync::Arc;
 
@@ -30,18 +31,20 @@ pub struct Answer {
     pub response: Response,
     /// The coding in which the body already is.
     pub packed: Option<Coding>,
+    /// A write was made, so this answer must be given.
+    pub wrote: bool,
     /// The operation panicked: its connection is closed after the answer.
     pub faulty: bool,
 }
 
 impl Answer {
     fn plain(memory: Box<RequestMemory>, response: Response) -> Answer {
-        Answer { memory: Some(memory), response, packed: None, faulty: false }
+        Answer { memory: Some(memory), response, packed: None, wrote: false, faulty: false }
     }
 
     fn fault(mut response: Response) -> Answer {
         door::internal_error(&mut response);
-        Answer { memory: None, response, packed: None, faulty: true }
+        Answer { memory: None, response, packed: None, wrote: false, faulty: true }
     }
 
     /// The answer to work that found the pool full.
@@ -53,24 +56,42 @@ impl Answer {
             Work::Unpack { memory, .. } => (Some(memory), Response::default()),
         };
         door::unavailable(&mut response);
-        Answer { memory, response, packed: None, faulty: false }
+        Answer { memory, response, packed: None, wrote: false, faulty: false }
     }
 }
 
 /// Answers a request whose body, as it was sent, is in `memory`.
-pub async fn perform(context: &LoopContext, envelope: &Envelope, memory: Box<RequestMemory>) -> Answer {
+/// `charge` is what the connection holds for the body.
+pub async fn perform(
+    context: &LoopContext,
+    envelope: &Envelope,
+    memory: Box<RequestMemory>,
+    charge: &mut Charge,
+) -> Answer {
     let mut response = context.buffers.borrow_mut().lend_response();
     // The waits that only rare requests need are boxed, so that the task of a connection stays small.
     let memory = match envelope.coding {
         None => memory,
-        Some(coding) => match Box::pin(unpack(context, coding, memory)).await {
-            Ok(memory) => memory,
-            Err(memory) => {
-                // What does not unpack is answered as DynamoDB answers it.
-                door::internal_error(&mut response);
-                return Answer::plain(memory, response);
+        Some(coding) => {
+            let (memory, mut result) = Box::pin(unpack(context, coding, memory)).await;
+            if result.is_ok() && !charge.raise_to(memory.body.capacity()) {
+                result = Err(UnpackError::NoRoom);
             }
-        },
+            match result {
+                Ok(()) => memory,
+                Err(error) => {
+                    match error {
+                        UnpackError::NoRoom => door::unavailable(&mut response),
+                        // What does not unpack is answered as DynamoDB answers it.
+                        UnpackError::Body(error) => {
+                            tracing::debug!(?error, "request body does not unpack");
+                            door::internal_error(&mut response);
+                        }
+                    }
+                    return Answer::plain(memory, response);
+                }
+            }
+        }
     };
     let answer = match envelope.settle(&memory.body, &context.options.region, &mut response) {
         Settled::Answered => Answer::plain(memory, response),
@@ -143,14 +164,14 @@ async fn outcome(context: &LoopContext, mut token: u64, mut response: Response) 
             Message::Committed { write, outcome } => {
                 let finished = context.with_worker(|worker| worker.finish(*write, outcome, &mut response));
                 return match finished {
-                    Some(memory) => Answer::plain(memory, response),
+                    Some(memory) => Answer { wrote: true, ..Answer::plain(memory, response) },
                     None => Answer::fault(response),
                 };
             }
             Message::Answered { memory, response: answered, packed } => {
                 context.buffers.borrow_mut().take_back_response(response);
                 let faulty = memory.is_none();
-                return Answer { memory, response: answered, packed, faulty };
+                return Answer { memory, response: answered, packed, wrote: false, faulty };
             }
             Message::Unpacked { .. } => unreachable!("nothing was to be unpacked"),
         }
@@ -170,32 +191,31 @@ fn submit_to_pool(context: &LoopContext, work: Work) -> Result<u64, Work> {
     }
 }
 
-/// Unpacks a request body on the pool: a few KB can become 16 MiB. `Err`: it is broken, or too large.
+/// Unpacks a request body on the pool: a few KB can become 16 MiB.
 async fn unpack(
     context: &LoopContext,
     coding: Coding,
     memory: Box<RequestMemory>,
-) -> Result<Box<RequestMemory>, Box<RequestMemory>> {
+) -> (Box<RequestMemory>, Result<(), UnpackError>) {
     match submit_to_pool(context, Work::Unpack { coding, memory }) {
-        Err(Work::Unpack { memory, .. }) => Err(memory),
+        Err(Work::Unpack { memory, .. }) => (memory, Err(UnpackError::NoRoom)),
         Err(_) => unreachable!("the pool gives back what it was given"),
         Ok(token) => match context.message(token).await {
-            Message::Unpacked { memory, result: Ok(()) } => Ok(memory),
-            Message::Unpacked { memory, result: Err(_) } => Err(memory),
+            Message::Unpacked { memory, result } => (memory, result),
             // The unpacking itself panicked.
-            _ => Err(context.buffers.borrow_mut().lend_memory()),
+            _ => (context.buffers.borrow_mut().lend_memory(), Err(UnpackError::Body(DecodeError::Broken))),
         },
     }
 }
 
 /// Packs an answer on the pool: it costs ten times what the request did. A full pool leaves the answer plain.
 async fn pack(context: &LoopContext, coding: Coding, answer: Answer) -> Answer {
-    let Answer { memory, response, faulty, .. } = answer;
+    let Answer { memory, response, wrote, faulty, .. } = answer;
     match submit_to_pool(context, Work::Pack { coding, memory, response }) {
-        Err(Work::Pack { memory, response, .. }) => Answer { memory, response, packed: None, faulty },
+        Err(Work::Pack { memory, response, .. }) => Answer { memory, response, packed: None, wrote, faulty },
         Err(_) => unreachable!("the pool gives back what it was given"),
         Ok(token) => match context.message(token).await {
-            Message::Answered { memory, response, packed } => Answer { memory, response, packed, faulty },
+            Message::Answered { memory, response, packed } => Answer { memory, response, packed, wrote, faulty },
             _ => unreachable!("packing is answered with an answer"),
         },
     }

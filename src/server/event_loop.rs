@@ -12,6 +12,7 @@
 use crate::http::date::HttpDate;
 use crate::http::response::RequestId;
 use crate::operation::{Mailbox, PendingWrite, Service, Wake, Worker};
+use crate::server::budget::Budget;
 use crate::server::buffers::Buffers;
 use crate::server::connection::{self, Connection};
 use crate::server::mailbox::{LoopMailbox, Message, Waiters};
@@ -42,9 +43,6 @@ const DRAIN_SECONDS_MAX: u64 = 10;
 
 /// How long the loop waits before it accepts again when there is no descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// Memory for request bodies above 64 KB that all loops together may hold: 32 of the largest.
-const LARGE_BODY_BYTES_MAX: usize = 512 << 20;
 
 /// Clients that are told at one time that there are too many connections; beyond, they are dropped without a word.
 const TURNED_AWAY_MAX: usize = 64;
@@ -290,19 +288,8 @@ impl LoopContext {
         std::future::poll_fn(|task| self.waiters.borrow_mut().poll(token, task)).await
     }
 
-    /// Takes from the memory for large bodies; false when there is not as much left.
-    pub fn reserve_body_bytes(&self, bytes: usize) -> bool {
-        let reserved = self.shared.large_body_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        let fits = reserved <= LARGE_BODY_BYTES_MAX;
-        if !fits {
-            self.release_body_bytes(bytes);
-        }
-        fits
-    }
-
-    pub fn release_body_bytes(&self, bytes: usize) {
-        if bytes > 0 {
-            self.shared.large_body_bytes.fetch_sub(bytes, Ordering::Relaxed);
-        }
+    /// What requests in flight may hold.
+    pub fn budget(&self) -> &Arc<Budget> {
+        &self.shared.budget
     }
 }

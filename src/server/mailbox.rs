@@ -26,7 +26,15 @@ pub enum Message {
     /// From the pool: a request is answered. `memory` is lost when the operation panicked.
     Answered { memory: Option<Box<RequestMemory>>, response: Response, packed: Option<Coding> },
     /// From the pool: a compressed request body is unpacked.
-    Unpacked { memory: Box<RequestMemory>, result: Result<(), DecodeError> },
+    Unpacked { memory: Box<RequestMemory>, result: Result<(), UnpackError> },
+}
+
+/// Why a request body is not unpacked.
+pub enum UnpackError {
+    /// It is broken, or too large.
+    Body(DecodeError),
+    /// The server has no memory for it now.
+    NoRoom,
 }
 
 /// The receiving end of one loop, shared with every thread that works for it.

@@ -28,15 +28,18 @@ mod mailbox;
 
 mod buffers;
 
+mod budget;
+
 mod reaper;
 
 mod sys;
 
 pub use event_loop::RING_ENTRIES;
 pub use listener::Listeners;
-pub use sys::raise_open_files_limit;
+pub use sys::{raise_open_files_limit, return_large_memory};
 
 use crate::operation::{Service, Wake};
+use budget::Budget;
 use event_loop::LoopSeed;
 use mailbox::LoopMailbox;
 use pool::Pool;
@@ -55,6 +58,8 @@ pub struct Options {
     pub pool_threads: usize,
     pub connections_max: usize,
     pub idle_timeout_seconds: u32,
+    /// What requests in flight may hold, see [`budget`].
+    pub request_memory_bytes: usize,
     /// Names the server in its health answer.
     pub region: String,
     /// Log each request.
@@ -62,14 +67,24 @@ pub struct Options {
 }
 
 /// What all loops share.
-#[derive(Default)]
 pub struct Shared {
     stopping: AtomicBool,
     connections: AtomicUsize,
     connections_accepted: AtomicU64,
     connections_refused: AtomicU64,
-    /// Request bodies above 64 KB that are being received or worked on.
-    large_body_bytes: AtomicUsize,
+    budget: Arc<Budget>,
+}
+
+impl Shared {
+    fn new(options: &Options) -> Shared {
+        Shared {
+            stopping: AtomicBool::new(false),
+            connections: AtomicUsize::new(0),
+            connections_accepted: AtomicU64::new(0),
+            connections_refused: AtomicU64::new(0),
+            budget: Arc::new(Budget::new(options.request_memory_bytes)),
+        }
+    }
 }
 
 /// Counters of a server.
@@ -110,9 +125,10 @@ impl Server {
     pub fn start(listeners: Listeners, options: &Options, service: &Arc<Service>) -> Result<Server, StartError> {
         let address = listeners.address();
         let listeners = listeners.listen().map_err(|error| StartError::Bind { address, error })?;
-        let (pool, pool_threads) = Pool::start(options.pool_threads, service).map_err(StartError::Thread)?;
-        let mut server =
-            Server { address, shared: Arc::default(), mailboxes: Vec::new(), loops: Vec::new(), pool, pool_threads };
+        let shared = Arc::new(Shared::new(options));
+        let (pool, pool_threads) =
+            Pool::start(options.pool_threads, service, &shared.budget).map_err(StartError::Thread)?;
+        let mut server = Server { address, shared, mailboxes: Vec::new(), loops: Vec::new(), pool, pool_threads };
         for (index, listener) in listeners.into_iter().enumerate() {
             if let Err(error) = server.start_loop(index, listener, options, service) {
                 server.stop();
@@ -171,6 +187,11 @@ impl Server {
             accepted: self.shared.connections_accepted.load(Ordering::Relaxed),
             refused: self.shared.connections_refused.load(Ordering::Relaxed),
         }
+    }
+
+    /// What requests in flight hold of their memory now.
+    pub fn request_memory_bytes(&self) -> usize {
+        self.shared.budget.held_bytes()
     }
 
     /// Stops accepting, closes idle connections, finishes what is in flight (for ten seconds at most) and returns when

@@ -9,8 +9,9 @@ use crate::http::encoding::{COMPRESSED_BODY_BYTES_MIN, Coding};
 use crate::operation::{
     Mailbox, Operation, Outcome, PendingWrite, Place, RequestMemory, Response, Service, Step, Wake, Worker, refuse,
 };
+use crate::server::budget::{Budget, Charge, DECODED_BYTES_PER_BODY_BYTE};
 use crate::server::door::{self, BODY_BYTES_MAX};
-use crate::server::mailbox::{LoopMailbox, Message};
+use crate::server::mailbox::{LoopMailbox, Message, UnpackError};
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -54,7 +55,11 @@ struct State {
 
 impl Pool {
     /// Starts `threads` threads, which run until [`Pool::close`] and end when the queue is empty.
-    pub fn start(threads: usize, service: &Arc<Service>) -> io::Result<(Arc<Pool>, Vec<JoinHandle<()>>)> {
+    pub fn start(
+        threads: usize,
+        service: &Arc<Service>,
+        budget: &Arc<Budget>,
+    ) -> io::Result<(Arc<Pool>, Vec<JoinHandle<()>>)> {
         let pool = Arc::new(Pool {
             state: Mutex::default(),
             available: Condvar::new(),
@@ -62,9 +67,9 @@ impl Pool {
         });
         let mut handles = Vec::with_capacity(threads);
         for index in 0..threads {
-            let (pool, service) = (Arc::clone(&pool), Arc::clone(service));
+            let (pool, service, budget) = (Arc::clone(&pool), Arc::clone(service), Arc::clone(budget));
             let thread = thread::Builder::new().name(format!("pool-{index}"));
-            handles.push(thread.spawn(move || Thread::new(service).run(&pool))?);
+            handles.push(thread.spawn(move || Thread::new(service, &budget).run(&pool))?);
         }
         Ok((pool, handles))
     }
@@ -117,11 +122,13 @@ struct Thread {
     worker: Worker,
     /// The other half of unpacking: takes the plain body, then changes places with the packed one.
     plain: Vec<u8>,
+    /// What the present job needs beside what its connection holds.
+    charge: Charge,
 }
 
 impl Thread {
-    fn new(service: Arc<Service>) -> Thread {
-        Thread { worker: Worker::new(Arc::clone(&service)), service, plain: Vec::new() }
+    fn new(service: Arc<Service>, budget: &Arc<Budget>) -> Thread {
+        Thread { worker: Worker::new(Arc::clone(&service)), service, plain: Vec::new(), charge: Charge::none(budget) }
     }
 
     fn run(mut self, pool: &Pool) {
@@ -134,6 +141,7 @@ impl Thread {
                 door::internal_error(&mut response);
                 Some(Message::Answered { memory: None, response, packed: None })
             });
+            self.charge.release();
             // Without a message the committer has the request, and will answer it.
             if let Some(message) = message {
                 mailbox.send(token, message);
@@ -145,6 +153,10 @@ impl Thread {
     fn perform(&mut self, token: u64, mailbox: &Arc<LoopMailbox>, work: Work) -> Option<Message> {
         match work {
             Work::Execute { operation, memory, mut response, accepts } => {
+                if !self.charge.raise_to(memory.body.len() * DECODED_BYTES_PER_BODY_BYTE) {
+                    door::unavailable(&mut response);
+                    return Some(Message::Answered { memory: Some(memory), response, packed: None });
+                }
                 match self.worker.execute(operation, memory, Place::Pool, &mut response) {
                     Step::Respond(memory) | Step::Block(memory) => {
                         let packed = accepts.and_then(|coding| pack(coding, &mut response));
@@ -161,10 +173,13 @@ impl Thread {
                 }
             },
             Work::Unpack { coding, mut memory } => {
-                let result = coding.decode(&memory.body, &mut self.plain, BODY_BYTES_MAX);
+                if !self.charge.raise_to(BODY_BYTES_MAX) {
+                    return Some(Message::Unpacked { memory, result: Err(UnpackError::NoRoom) });
+                }
+                let decoded = coding.decode(&memory.body, &mut self.plain, BODY_BYTES_MAX);
                 std::mem::swap(&mut memory.body, &mut self.plain);
                 self.plain = Vec::new();
-                Some(Message::Unpacked { memory, result })
+                Some(Message::Unpacked { memory, result: decoded.map_err(UnpackError::Body) })
             }
             Work::Pack { coding, memory, mut response } => {
                 let packed = pack(coding, &mut response);

@@ -49,3 +49,22 @@ pub fn raise_open_files_limit() -> io::Result<u64> {
     }
     Ok(limit.rlim_cur)
 }
+
+/// Blocks of memory from this size on go back to the kernel when they are freed. Bodies and answers of this size are
+/// rare, and what is kept for later is smaller (see [`super::buffers`]).
+const RETURNED_BYTES_MIN: libc::c_int = 256 * 1024;
+
+/// Tells the allocator to keep no large block that was freed. glibc would raise the threshold above which it uses
+/// memory mappings each time such a block is freed, up to 32 MB, and then keep a heap of them in each thread: a server
+/// with 128 MB for requests grew by 263 to 456 MB under 400 clients that asked for pages of 1.1 MB.
+#[cfg(target_env = "gnu")]
+pub fn return_large_memory() {
+    // SAFETY: takes no pointer; `main` calls this before there is another thread.
+    let accepted = unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, RETURNED_BYTES_MIN) };
+    if accepted != 1 {
+        tracing::warn!("the allocator takes no threshold for large blocks; freed memory stays with the process longer");
+    }
+}
+
+#[cfg(not(target_env = "gnu"))]
+pub fn return_large_memory() {}

@@ -23,6 +23,9 @@ mod door;
 /// Many idle connections beside a busy one.
 mod idle;
 
+/// More than the server has memory for.
+mod overload;
+
 /// The README's program in Rust.
 mod readme;
 
