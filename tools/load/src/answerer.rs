@@ -3,7 +3,7 @@
 //! One thread, epoll, the same answer of a GetItem's size to every complete request. It runs as a process of its own,
 //! so that its CPU time is told apart from the generator's.
 
-use crate::framing::http_body;
+use crate::framing::http_message;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use std::collections::HashMap;
 use std::io::{self, ErrorKind, Read, Write};
@@ -69,7 +69,7 @@ fn answer_one(stream: &mut TcpStream, input: &mut Vec<u8>, buffer: &mut [u8], an
         Err(error) => return error.kind() == ErrorKind::WouldBlock,
     };
     input.extend_from_slice(&buffer[..count]);
-    match http_body(input) {
+    match http_message(input) {
         Ok(None) => true,
         Ok(Some(_)) => {
             input.clear();
@@ -83,7 +83,7 @@ fn answer_one(stream: &mut TcpStream, input: &mut Vec<u8>, buffer: &mut [u8], an
 mod tests {
     use super::*;
     use crate::framing::Protocol;
-    use crate::workload::Step;
+    use crate::step::Step;
 
     #[test]
     fn the_fixed_answer_passes_for_an_item() {

@@ -16,11 +16,13 @@ use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::time::Timespec;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::num::NonZeroU64;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
-/// At least this often a thread looks at the phase.
+/// At least this often a thread looks at the window.
 const WAIT_MAX: Duration = Duration::from_millis(20);
 
 /// An answer that is still missing this long after its request, at the end of a run, is an error.
@@ -29,38 +31,33 @@ const OVERDUE: Duration = Duration::from_secs(5);
 /// Read at once; larger answers are put together from several reads.
 const READ_BYTES: usize = 256 * 1024;
 
-/// What happens to completed requests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    WarmUp = 0,
-    Record = 1,
-    Stop = 2,
-}
-
-/// Between the threads of a run and whoever directs it.
+/// Between the threads of a run and whoever directs it. A run is a sequence of windows; each request counts in the
+/// window in which its answer arrives, and at the end of a window every thread hands over what it has counted.
 pub struct Control {
-    phase: AtomicU8,
-    /// Requests answered, in every phase.
+    window: AtomicU32,
+    /// Requests answered so far.
     pub completed: AtomicU64,
 }
 
+/// The window that ends a run.
+pub const STOP: u32 = u32::MAX;
+
 impl Control {
     pub fn new() -> Control {
-        Control { phase: AtomicU8::new(Phase::WarmUp as u8), completed: AtomicU64::new(0) }
+        Control { window: AtomicU32::new(0), completed: AtomicU64::new(0) }
     }
 
-    pub fn enter(&self, phase: Phase) {
-        self.phase.store(phase as u8, Ordering::Release);
+    pub fn enter(&self, window: u32) {
+        self.window.store(window, Ordering::Release);
     }
 
-    fn phase(&self) -> Phase {
-        match self.phase.load(Ordering::Acquire) {
-            0 => Phase::WarmUp,
-            1 => Phase::Record,
-            _ => Phase::Stop,
-        }
+    pub fn window(&self) -> u32 {
+        self.window.load(Ordering::Acquire)
     }
 }
+
+/// What a thread has counted in a window.
+pub type Counted = (u32, Tally);
 
 struct Connection {
     stream: TcpStream,
@@ -87,12 +84,14 @@ pub struct Client<'p> {
     protocol: Protocol,
     chooser: Chooser,
     epoll: OwnedFd,
+    address: SocketAddr,
     connections: Vec<Connection>,
     idle: Vec<usize>,
     pace: Option<Pace>,
     exhausted: bool,
-    phase: Phase,
+    window: u32,
     tally: Tally,
+    counted: Sender<Counted>,
     buffer: Vec<u8>,
 }
 
@@ -103,6 +102,7 @@ impl<'p> Client<'p> {
         address: SocketAddr,
         connections: usize,
         seed: u64,
+        counted: Sender<Counted>,
     ) -> io::Result<Client<'p>> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let mut client = Client {
@@ -111,19 +111,18 @@ impl<'p> Client<'p> {
             protocol: plan.steps[0].1.protocol(),
             chooser: Chooser::new(seed),
             epoll,
+            address,
             connections: Vec::with_capacity(connections),
             idle: (0..connections).rev().collect(),
             pace: None,
             exhausted: false,
-            phase: Phase::WarmUp,
+            window: 0,
             tally: Tally::new(plan.steps.len()),
+            counted,
             buffer: vec![0; READ_BYTES],
         };
         for index in 0..connections {
-            let stream = TcpStream::connect(address)?;
-            stream.set_nodelay(true)?;
-            stream.set_nonblocking(true)?;
-            epoll::add(&client.epoll, &stream, EventData::new_u64(index as u64), EventFlags::IN)?;
+            let stream = open(&client.epoll, address, index)?;
             client.connections.push(Connection {
                 stream,
                 input: Vec::new(),
@@ -140,17 +139,33 @@ impl<'p> Client<'p> {
     }
 
     /// Runs until it is told to stop, or until there is nothing more to ask for. `interval` makes it an open loop.
-    pub fn run(mut self, interval: Option<Duration>) -> io::Result<Tally> {
+    pub fn run(mut self, interval: Option<Duration>) -> io::Result<()> {
+        let result = self.run_windows(interval);
+        if result.is_err() {
+            self.control.enter(STOP);
+        }
+        result
+    }
+
+    fn run_windows(&mut self, interval: Option<Duration>) -> io::Result<()> {
+        // An open loop sleeps until a request is due; the kernel's default is to wake it up to 50 us late.
+        rustix::thread::set_current_timer_slack(NonZeroU64::new(1))?;
         let mut events = Vec::with_capacity(256);
         self.pace = interval.map(|interval| Pace { due: Instant::now(), interval });
         loop {
-            self.phase = self.control.phase();
-            if self.phase == Phase::Stop {
-                return Ok(self.end());
+            let window = self.control.window();
+            if window == STOP {
+                self.end();
+                return Ok(());
+            }
+            if window != self.window {
+                self.hand_over();
+                self.window = window;
             }
             self.start_requests()?;
             if self.exhausted && self.idle.len() == self.connections.len() {
-                return Ok(self.end());
+                self.end();
+                return Ok(());
             }
             events.clear();
             let wait = self.wait_time();
@@ -259,13 +274,13 @@ impl<'p> Client<'p> {
         let now = Instant::now();
         let body = &bytes[answer.body];
         let items = if answer.success { self.plan.steps[connection.step].1.items(body) } else { None };
-        if self.phase == Phase::Record {
-            self.tally.record(connection.step, now - connection.begun, items, body);
-        } else if items.is_none() {
-            self.tally.note_failure(body);
-        }
+        self.tally.record(connection.step, now - connection.begun, items, body);
         connection.input.clear();
         connection.busy = false;
+        if answer.closes {
+            // Not all servers keep connections; what it costs is theirs, like the rest of their answer.
+            connection.stream = open(&self.epoll, self.address, index)?;
+        }
         self.control.completed.fetch_add(1, Ordering::Relaxed);
         if self.pace.is_some() || self.exhausted || !self.begin(index, now)? {
             self.idle.push(index);
@@ -273,7 +288,13 @@ impl<'p> Client<'p> {
         Ok(())
     }
 
-    fn end(mut self) -> Tally {
+    /// Nobody receives when the run has failed; then there is nobody to tell either.
+    fn hand_over(&mut self) {
+        let tally = std::mem::replace(&mut self.tally, Tally::new(self.plan.steps.len()));
+        let _ = self.counted.send((self.window, tally));
+    }
+
+    fn end(&mut self) {
         let now = Instant::now();
         for connection in self.connections.iter().filter(|connection| connection.busy) {
             if now - connection.begun > OVERDUE {
@@ -284,6 +305,15 @@ impl<'p> Client<'p> {
             let behind = now.saturating_duration_since(pace.due);
             self.tally.unsent = (behind.as_secs_f64() / pace.interval.as_secs_f64()) as u64;
         }
-        self.tally
+        self.hand_over();
     }
+}
+
+/// A connection whose events bear `index`.
+fn open(epoll: &OwnedFd, address: SocketAddr, index: usize) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address)?;
+    stream.set_nodelay(true)?;
+    stream.set_nonblocking(true)?;
+    epoll::add(epoll, &stream, EventData::new_u64(index as u64), EventFlags::IN)?;
+    Ok(stream)
 }

@@ -19,6 +19,8 @@ pub enum Protocol {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Answer {
     pub success: bool,
+    /// The server says that it closes the connection behind this answer.
+    pub closes: bool,
     pub body: Range<usize>,
     /// Bytes of the whole answer.
     pub length: usize,
@@ -42,23 +44,31 @@ fn frame_http(bytes: &[u8]) -> Result<Option<Answer>, Malformed> {
     if status_line != &b"HTTP/1.1 "[..status_line.len()] {
         return Err(Malformed);
     }
-    let Some(body) = http_body(bytes)? else { return Ok(None) };
+    let Some(Message { body, closes }) = http_message(bytes)? else { return Ok(None) };
     let success = bytes[9..].starts_with(b"200 ");
-    Ok(Some(Answer { success, length: body.end, body }))
+    Ok(Some(Answer { success, closes, length: body.end, body }))
 }
 
-/// Where the body of a request or answer is, once all of it is there.
-pub fn http_body(bytes: &[u8]) -> Result<Option<Range<usize>>, Malformed> {
-    let mut content_length = None;
+/// A whole request or answer.
+pub struct Message {
+    pub body: Range<usize>,
+    pub closes: bool,
+}
+
+/// `Ok(None)`: not all of it is there.
+pub fn http_message(bytes: &[u8]) -> Result<Option<Message>, Malformed> {
+    let (mut content_length, mut closes) = (None, false);
     let mut start = 0;
     for end in memchr::memchr_iter(b'\n', bytes) {
         let line = bytes[start..end].strip_suffix(b"\r").ok_or(Malformed)?;
         if line.is_empty() {
             let body = end + 1..end + 1 + content_length.ok_or(Malformed)?;
-            return Ok((body.end <= bytes.len()).then_some(body));
+            return Ok((body.end <= bytes.len()).then_some(Message { body, closes }));
         }
         if line.len() > 15 && line[..15].eq_ignore_ascii_case(b"content-length:") {
             content_length = Some(number(line[15..].trim_ascii())?);
+        } else if line.eq_ignore_ascii_case(b"connection: close") {
+            closes = true;
         }
         start = end + 1;
     }
@@ -69,12 +79,12 @@ fn frame_resp(bytes: &[u8]) -> Result<Option<Answer>, Malformed> {
     let Some(end) = memchr::memchr(b'\n', bytes) else { return Ok(None) };
     let line = bytes[..end].strip_suffix(b"\r").ok_or(Malformed)?;
     let answer = match line {
-        [b'+', ..] => Answer { success: true, body: 0..end + 1, length: end + 1 },
-        [b'-', ..] => Answer { success: false, body: 0..end + 1, length: end + 1 },
-        b"$-1" => Answer { success: true, body: 0..0, length: end + 1 },
+        [b'+', ..] => Answer { success: true, closes: false, body: 0..end + 1, length: end + 1 },
+        [b'-', ..] => Answer { success: false, closes: false, body: 0..end + 1, length: end + 1 },
+        b"$-1" => Answer { success: true, closes: false, body: 0..0, length: end + 1 },
         [b'$', digits @ ..] => {
             let body = end + 1..end + 1 + number(digits)?;
-            Answer { success: true, length: body.end + 2, body }
+            Answer { success: true, closes: false, length: body.end + 2, body }
         }
         _ => return Err(Malformed),
     };
@@ -120,6 +130,16 @@ mod tests {
         check(Protocol::Resp, "-ERR no\r\n", false, "-ERR no\r\n");
         check(Protocol::Resp, "$-1\r\n", true, "");
         check(Protocol::Resp, "$4\r\na\r\nb\r\n", true, "a\r\nb");
+    }
+
+    #[test]
+    fn the_last_answer_of_a_connection_is_known() {
+        let answer = |header: &str| format!("HTTP/1.1 200 OK\r\n{header}\r\nContent-Length: 0\r\n\r\n");
+        for (header, closes) in
+            [("Connection: close", true), ("connection: Close", true), ("Connection: keep-alive", false)]
+        {
+            assert_eq!(Protocol::Http.frame(answer(header).as_bytes()).unwrap().unwrap().closes, closes, "{header}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
-//! Processes that are measured: start, address, CPU time, end.
+//! Processes that are measured: start, address, end.
 
+use crate::vitals::{self, Vitals};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::io::{self, BufRead, BufReader};
@@ -7,10 +8,19 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// A server may replay a log, or load a JavaScript engine.
 const START_MAX: Duration = Duration::from_secs(30);
+
+/// A server that writes what it has in memory takes its time; one that does not end by then is killed.
+const STOP_MAX: Duration = Duration::from_secs(20);
+
+/// A server is at rest when it computes less than this part of the time, and is waited for at most so long.
+const REST_SHARE: f64 = 0.05;
+const REST_WINDOW: Duration = Duration::from_millis(500);
+const REST_MAX: Duration = Duration::from_secs(60);
 
 /// What is measured: a process of ours, or one that was there before.
 pub struct Target {
@@ -48,23 +58,60 @@ impl Target {
 
     /// Starts Redis; `append_fsync` of `None` keeps everything in memory.
     pub fn redis(program: &Path, base: &Path, append_fsync: Option<&str>) -> io::Result<Target> {
+        Target::listening(base, |directory, port| {
+            let mut command = Command::new(program);
+            command.args(["--port", port, "--bind", "127.0.0.1", "--save", ""]).arg("--dir").arg(directory);
+            if let Some(mode) = append_fsync {
+                command.args(["--appendonly", "yes", "--appendfsync", mode]);
+            }
+            command
+        })
+    }
+
+    /// Starts dynalite on LevelDB, which does not sync its log.
+    pub fn dynalite(node: &Path, script: &Path, base: &Path) -> io::Result<Target> {
+        Target::listening(base, |directory, port| {
+            let mut command = Command::new(node);
+            command.arg(script).args(["--host", "127.0.0.1", "--port", port, "--createTableMs", "0"]);
+            command.args(["--deleteTableMs", "0", "--path"]).arg(directory);
+            command
+        })
+    }
+
+    /// Starts moto's server, which keeps everything in memory.
+    pub fn moto(program: &Path, base: &Path) -> io::Result<Target> {
+        Target::listening(base, |_, port| {
+            let mut command = Command::new(program);
+            command.args(["-H", "127.0.0.1", "-p", port]).stderr(Stdio::null());
+            command
+        })
+    }
+
+    /// Starts dynoxide on a file: SQLite's write-ahead log, synced by every commit.
+    pub fn dynoxide(program: &Path, base: &Path) -> io::Result<Target> {
+        Target::listening(base, |directory, port| {
+            let mut command = Command::new(program);
+            command.args(["serve", "--host", "127.0.0.1", "--port", port, "--log", "quiet", "--db-path"]);
+            command.arg(directory.join("dynoxide.db"));
+            command
+        })
+    }
+
+    /// Starts a process on a fresh directory and a port that was free a moment ago, and waits until it listens.
+    fn listening(base: &Path, command: impl FnOnce(&Path, &str) -> Command) -> io::Result<Target> {
         let directory = fresh_directory(base)?;
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let mut command = Command::new(program);
-        command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
-        command.arg("--dir").arg(&directory);
-        if let Some(mode) = append_fsync {
-            command.args(["--appendonly", "yes", "--appendfsync", mode]);
-        }
+        let mut command = command(&directory, &port.to_string());
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
         let target = Target { address, pid: Some(child.id()), child: Some(child), directory: Some(directory) };
         let begun = Instant::now();
         while TcpStream::connect(address).is_err() {
             if begun.elapsed() > START_MAX {
-                return Err(io::Error::other("redis-server does not listen"));
+                let program = command.get_program().to_string_lossy();
+                return Err(io::Error::other(format!("{program} does not listen")));
             }
-            std::thread::sleep(Duration::from_millis(20));
+            thread::sleep(Duration::from_millis(20));
         }
         Ok(target)
     }
@@ -89,21 +136,53 @@ impl Target {
 
     /// CPU time so far.
     pub fn cpu_time(&self) -> Option<Duration> {
-        self.pid.and_then(|pid| cpu_time(&pid.to_string()))
+        self.pid.and_then(|pid| vitals::cpu_time(&pid.to_string()))
+    }
+
+    /// What the process takes of the machine just now.
+    pub fn vitals(&self) -> Vitals {
+        Vitals::read(self.pid, self.directory.as_deref())
+    }
+
+    /// Waits until flushes and compactions of what has just been loaded are over, as far as CPU time tells.
+    pub fn settle(&self) {
+        let begun = Instant::now();
+        let mut before = self.cpu_time();
+        while begun.elapsed() < REST_MAX {
+            thread::sleep(REST_WINDOW);
+            let now = self.cpu_time();
+            let (Some(now), Some(earlier)) = (now, before.replace(now.unwrap_or_default())) else { return };
+            if now.saturating_sub(earlier) < REST_WINDOW.mul_f64(REST_SHARE) {
+                return;
+            }
+        }
     }
 }
 
 impl Drop for Target {
     fn drop(&mut self) {
         if let Some(child) = &mut self.child {
-            if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
-                let _ = kill_process(pid, Signal::TERM);
-            }
-            let _ = child.wait();
+            stop(child);
         }
         if let Some(directory) = &self.directory {
             let _ = fs::remove_dir_all(directory);
         }
+    }
+}
+
+/// Asks a process to end, and ends it when it does not.
+fn stop(child: &mut Child) {
+    if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+        let _ = kill_process(pid, Signal::TERM);
+    }
+    let begun = Instant::now();
+    while matches!(child.try_wait(), Ok(None)) {
+        if begun.elapsed() > STOP_MAX {
+            let _ = child.kill();
+            let _ = child.wait();
+            return;
+        }
+        thread::sleep(Duration::from_millis(10));
     }
 }
 
@@ -113,37 +192,4 @@ fn fresh_directory(base: &Path) -> io::Result<PathBuf> {
     let directory = base.join(format!("jormundb-load-{}-{count}", std::process::id()));
     fs::create_dir_all(&directory)?;
     Ok(directory)
-}
-
-/// CPU time of this process.
-pub fn own_cpu_time() -> Option<Duration> {
-    cpu_time("self")
-}
-
-/// User and system time of a process with all its threads, those that the kernel runs for its io_uring included. The
-/// kernel counts in ticks of 10 ms, which is 0.1 us per operation at 100,000 operations.
-fn cpu_time(pid: &str) -> Option<Duration> {
-    let ticks = cpu_ticks(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?;
-    Some(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
-}
-
-/// Fields 14 and 15 of `/proc/<pid>/stat`, counted behind the name, which may contain anything.
-fn cpu_ticks(stat: &str) -> Option<u64> {
-    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
-    let user: u64 = fields.next()?.parse().ok()?;
-    let system: u64 = fields.next()?.parse().ok()?;
-    Some(user + system)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ticks_are_found_behind_any_name() {
-        let stat = "42 (a) b) R 1 42 42 0 -1 4194304 100 0 0 0 17 25 0 0 20 0 1 0 100 1000 10";
-        assert_eq!(cpu_ticks(stat), Some(42));
-        assert_eq!(cpu_ticks("42 (a"), None);
-        assert!(own_cpu_time().is_some());
-    }
 }

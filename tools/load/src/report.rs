@@ -1,159 +1,232 @@
-//! Results as Markdown tables and as JSON.
+//! Results as they come: Markdown on the terminal, and with `--out` as a file beside a JSON file and the plots.
 
-use crate::measure::Outcome;
-use crate::tally::Tally;
-use hdrhistogram::Histogram;
-use std::fmt::Write;
+use crate::chart::{Axis, Chart, LINES_MAX, Line, Panel};
+use crate::row::Row;
+use crate::targets::{self, Finding};
+use crate::workload::Family;
+use serde::Serialize;
 use std::fs;
-use std::time::Duration;
+use std::io;
+use std::path::PathBuf;
 
-pub const QUANTILES: [(&str, f64); 5] = [("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p99.9", 0.999)];
-
-/// One row: a run, or one kind of a mixture's requests.
-pub struct Row {
-    pub title: String,
-    /// What the run was made on, for the JSON file.
-    pub setting: Setting,
-    pub requests: u64,
-    pub seconds: f64,
-    pub items_per_request: f64,
-    pub errors: u64,
-    pub unsent: u64,
-    /// Microseconds per request.
-    pub server_cpu: Option<f64>,
-    pub client_cpu: Option<f64>,
-    /// Microseconds.
-    pub mean: f64,
-    pub quantiles: [f64; QUANTILES.len()],
-    pub max: f64,
+pub struct Report {
+    machine: String,
+    out: Option<PathBuf>,
+    text: String,
+    section: String,
+    pub rows: Vec<Row>,
+    findings: Vec<Finding>,
 }
 
-/// The circumstances of a run.
-#[derive(Clone)]
-pub struct Setting {
-    pub server: String,
-    pub durability: String,
-    pub item_bytes: u32,
-    pub items: u64,
-    pub connections: u32,
-    pub rate: Option<f64>,
-}
+const COLUMNS: [&str; 12] = [
+    "workload",
+    "requests/s",
+    "mean",
+    "p50",
+    "p90",
+    "p95",
+    "p99",
+    "p99.9",
+    "max",
+    "errors",
+    "server CPU",
+    "client CPU",
+];
 
-impl Row {
-    pub fn new(title: String, setting: Setting, outcome: &Outcome) -> Row {
-        let requests = outcome.tally.requests();
-        let per_request = |cpu: Option<Duration>| cpu.map(|cpu| cpu.as_secs_f64() * 1e6 / requests.max(1) as f64);
-        Row {
-            errors: outcome.tally.errors,
-            unsent: outcome.tally.unsent,
-            items_per_request: outcome.tally.items as f64 / requests.max(1) as f64,
-            server_cpu: per_request(outcome.server_cpu),
-            client_cpu: per_request(outcome.client_cpu),
-            ..Row::of_latencies(title, setting, outcome.seconds, &outcome.tally.latency())
+impl Report {
+    pub fn new(out: Option<PathBuf>) -> io::Result<Report> {
+        if let Some(out) = &out {
+            fs::create_dir_all(out)?;
         }
+        let machine = machine();
+        Ok(Report { machine, out, text: String::new(), section: String::new(), rows: Vec::new(), findings: Vec::new() })
     }
 
-    /// One row for each kind of request of a mixture: latencies only, since the rest is not told apart.
-    pub fn parts(setting: &Setting, seconds: f64, tally: &Tally, labels: &[&str]) -> Vec<Row> {
-        let part = |(histogram, label): (&Histogram<u64>, &&str)| {
-            Row::of_latencies(format!("- {label}"), setting.clone(), seconds, histogram)
-        };
-        tally.latencies.iter().zip(labels).map(part).collect()
+    /// A line of the report.
+    pub fn say(&mut self, line: &str) {
+        println!("{line}");
+        self.text.push_str(line);
+        self.text.push('\n');
     }
 
-    fn of_latencies(title: String, setting: Setting, seconds: f64, latency: &Histogram<u64>) -> Row {
-        let micros = |nanoseconds: u64| nanoseconds as f64 / 1e3;
-        Row {
-            title,
-            setting,
-            requests: latency.len(),
-            seconds,
-            items_per_request: 0.0,
-            errors: 0,
-            unsent: 0,
-            server_cpu: None,
-            client_cpu: None,
-            mean: latency.mean() / 1e3,
-            quantiles: QUANTILES.map(|(_, quantile)| micros(latency.value_at_quantile(quantile))),
-            max: micros(latency.max()),
+    pub fn opening(&mut self, threads: u32) {
+        let line = format!("{}; generator: {threads} thread(s).", self.machine);
+        self.say(&line);
+        self.say("Latencies and CPU time per request in microseconds; server and generator on one machine.");
+    }
+
+    pub fn section(&mut self, name: &str, title: &str) {
+        self.section = name.to_owned();
+        self.say(&format!("\n## {title}"));
+    }
+
+    pub fn section_name(&self) -> String {
+        self.section.clone()
+    }
+
+    /// The title and the head of a table of rows.
+    pub fn table(&mut self, title: &str) {
+        let rule = std::iter::once("---").chain(std::iter::repeat_n("---:", COLUMNS.len() - 1));
+        let rule = format!("|{}|", rule.collect::<Vec<_>>().join("|"));
+        let head = markdown(COLUMNS.map(str::to_owned).into_iter());
+        self.say(&format!("\n### {title}\n\n{head}\n{rule}"));
+    }
+
+    pub fn row(&mut self, row: Row) {
+        self.say(&table_row(&row));
+        self.rows.push(row);
+    }
+
+    pub fn finding(&mut self, finding: Finding) {
+        self.findings.push(finding);
+    }
+
+    /// The plots of the section, and everything so far to the files: a run that is cut short leaves what it has.
+    pub fn end_section(&mut self) -> io::Result<()> {
+        let rows: Vec<_> = self.rows.iter().filter(|row| row.section == self.section && !row.is_part).collect();
+        let charts = percentile_charts(&self.section, &rows);
+        for (file, chart) in charts {
+            self.figure(&file, &chart)?;
         }
+        self.save("")
     }
 
-    pub fn requests_per_second(&self) -> f64 {
-        self.requests as f64 / self.seconds
+    /// A plot, beside the report and shown in it.
+    pub fn figure(&mut self, file: &str, chart: &Chart) -> io::Result<()> {
+        let Some(out) = &self.out else { return Ok(()) };
+        fs::write(out.join(file), chart.svg())?;
+        self.text.push_str(&format!("\n![{}]({file})\n", chart.title));
+        Ok(())
     }
 
-    fn cells(&self) -> Vec<String> {
-        let mut cells = vec![self.title.clone(), thousands(self.requests_per_second()), micros(self.mean)];
-        cells.extend(self.quantiles.iter().map(|&value| micros(value)));
-        cells.push(micros(self.max));
-        cells.push((self.errors + self.unsent).to_string());
-        let optional = |value: Option<f64>| value.map_or_else(String::new, micros);
-        cells.push(optional(self.server_cpu));
-        cells.push(optional(self.client_cpu));
-        cells
+    /// A file beside the report.
+    pub fn attach(&self, file: &str, content: &str) -> io::Result<()> {
+        self.out.as_ref().map_or(Ok(()), |out| fs::write(out.join(file), content))
     }
 
-    fn json(&self) -> String {
-        let Setting { server, durability, item_bytes, items, connections, rate } = &self.setting;
-        let number = |value: Option<f64>| value.map_or_else(|| "null".to_owned(), |value| format!("{value:.3}"));
-        let mut text = format!(
-            r#"{{"workload":"{}","server":"{}","durability":"{}","item_bytes":{item_bytes},"items":{items},"#,
-            escape(&self.title),
-            escape(server),
-            escape(durability)
-        );
-        let _ = write!(
-            text,
-            r#""connections":{connections},"rate":{},"requests":{},"seconds":{:.3},"requests_per_second":{:.1},"#,
-            number(*rate),
-            self.requests,
-            self.seconds,
-            self.requests_per_second()
-        );
-        let _ = write!(
-            text,
-            r#""items_per_request":{:.3},"errors":{},"unsent":{},"server_cpu_us":{},"client_cpu_us":{},"#,
-            self.items_per_request,
-            self.errors,
-            self.unsent,
-            number(self.server_cpu),
-            number(self.client_cpu)
-        );
-        let _ = write!(text, r#""latency_us":{{"mean":{:.1}"#, self.mean);
-        for ((name, _), value) in QUANTILES.iter().zip(self.quantiles) {
-            let _ = write!(text, r#","{name}":{value:.1}"#);
+    /// The table of targets, and the files.
+    pub fn finish(mut self) -> io::Result<()> {
+        let mut findings = std::mem::take(&mut self.findings);
+        findings.extend(targets::of_rows(&self.rows));
+        self.findings = findings;
+        let table = targets::table(&self.findings);
+        if !table.is_empty() {
+            println!("{table}");
         }
-        let _ = write!(text, r#","max":{:.1}}}}}"#, self.max);
-        text
+        self.save(&table)?;
+        if let Some(out) = &self.out {
+            eprintln!("written: {}", out.display());
+        }
+        Ok(())
+    }
+
+    fn save(&self, targets: &str) -> io::Result<()> {
+        #[derive(Serialize)]
+        struct File<'r> {
+            machine: &'r str,
+            rows: &'r [Row],
+            findings: &'r [Finding],
+        }
+        let Some(out) = &self.out else { return Ok(()) };
+        let file = File { machine: &self.machine, rows: &self.rows, findings: &self.findings };
+        fs::write(out.join("results.json"), serde_json::to_string(&file)? + "\n")?;
+        fs::write(out.join("results.md"), format!("{}{targets}", self.text))
     }
 }
 
-/// The head of a Markdown table of rows. Latencies and CPU times are microseconds.
-pub fn table_head() -> String {
-    let mut names = vec!["workload", "requests/s", "mean"];
-    names.extend(QUANTILES.iter().map(|(name, _)| *name));
-    names.extend(["max", "errors", "server CPU", "client CPU"]);
-    let rule = std::iter::once("---").chain(std::iter::repeat_n("---:", names.len() - 1));
-    format!("{}\n|{}|", markdown(names.iter().map(|name| (*name).to_owned())), rule.collect::<Vec<_>>().join("|"))
-}
-
-pub fn table_row(row: &Row) -> String {
-    markdown(row.cells().into_iter())
+fn table_row(row: &Row) -> String {
+    let mut cells = vec![row.title.clone(), thousands(row.requests_per_second)];
+    cells.extend(row.latency_us.columns().map(micros));
+    let optional = |value: Option<f64>| value.map_or_else(String::new, micros);
+    let errors = if row.is_part { String::new() } else { (row.errors + row.unsent).to_string() };
+    cells.extend([errors, optional(row.server_cpu_us), optional(row.client_cpu_us)]);
+    markdown(cells.into_iter())
 }
 
 fn markdown(cells: impl Iterator<Item = String>) -> String {
     format!("| {} |", cells.collect::<Vec<_>>().join(" | "))
 }
 
-/// A file of all rows.
-pub fn write_json(path: &std::path::Path, machine: &str, rows: &[Row]) -> std::io::Result<()> {
-    let rows: Vec<_> = rows.iter().map(Row::json).collect();
-    fs::write(path, format!("{{\"machine\":\"{}\",\"rows\":[\n{}\n]}}\n", escape(machine), rows.join(",\n")))
+/// One plot of all rows, or, where these are too many, one for each family of workloads, and if need be several.
+fn percentile_charts(section: &str, rows: &[&Row]) -> Vec<(String, Chart)> {
+    let groups: Vec<(String, Vec<&Row>)> = if rows.len() <= LINES_MAX {
+        vec![(section.to_owned(), rows.to_vec())]
+    } else {
+        let of_family = |family: Family| {
+            let rows: Vec<_> = rows.iter().filter(|row| row.family == family).copied().collect();
+            (format!("{section}-{}", family.name()), rows)
+        };
+        Family::ALL.into_iter().map(of_family).collect()
+    };
+    let mut charts = Vec::new();
+    for (name, rows) in groups {
+        for (index, chunk) in rows.chunks(LINES_MAX).enumerate() {
+            let name = if index == 0 { name.clone() } else { format!("{name}-{}", index + 1) };
+            charts.push((format!("percentiles-{name}.svg"), percentile_chart(&name, chunk)));
+        }
+    }
+    charts
+}
+
+/// Latency by percentile. The axis is logarithmic in what lies beyond a percentile: each nine takes as much room.
+fn percentile_chart(name: &str, rows: &[&Row]) -> Chart {
+    let beyond = |quantile: f64| 1.0 / (1.0 - quantile).max(1e-9);
+    let lines = rows.iter().map(|row| Line {
+        label: label(row, rows),
+        points: row.percentiles.iter().map(|&(quantile, micros)| (beyond(quantile), micros)).collect(),
+    });
+    let lines: Vec<_> = lines.collect();
+    let values = || lines.iter().flat_map(|line| line.points.iter().map(|point| point.1));
+    let (low, high) = (values().fold(f64::INFINITY, f64::min), values().fold(0.0, f64::max));
+    let reach = lines.iter().filter_map(|line| line.points.last()).map(|point| point.0).fold(10.0, f64::max);
+    const NINES: [(f64, &str); 8] = [
+        (1.0, "0 %"),
+        (2.0, "50 %"),
+        (1e1, "90 %"),
+        (1e2, "99 %"),
+        (1e3, "99.9 %"),
+        (1e4, "99.99 %"),
+        (1e5, "99.999 %"),
+        (1e6, "99.9999 %"),
+    ];
+    let shown = NINES.iter().position(|(beyond, _)| *beyond >= reach).unwrap_or(NINES.len() - 1);
+    let ticks = NINES[..=shown].iter().map(|(beyond, name)| (*beyond, (*name).to_owned())).collect();
+    let y = Axis::logarithmic(if low.is_finite() { low } else { 1.0 }, high, duration);
+    let panel = Panel { label: "latency".into(), height: 340.0, y, lines };
+    let title = format!("Latency by percentile: {name}");
+    Chart { title, x: Axis::logarithmic_with(ticks), x_label: "percentile".into(), panels: vec![panel] }
+}
+
+/// What distinguishes a row from the others of a plot.
+fn label(row: &Row, rows: &[&Row]) -> String {
+    let differs = |of: &dyn Fn(&Row) -> String| rows.iter().any(|other| of(other) != of(row));
+    let mut parts = Vec::new();
+    if differs(&|row| row.setting.server.clone()) {
+        parts.push(row.setting.server.clone());
+    }
+    if differs(&|row| row.title.clone()) {
+        parts.push(row.title.clone());
+    }
+    if differs(&|row| row.setting.durability.clone()) {
+        parts.push(row.setting.durability.clone());
+    }
+    if differs(&|row| row.setting.connections.to_string()) {
+        parts.push(format!("{} connections", row.setting.connections));
+    }
+    if differs(&|row| row.setting.item_bytes.to_string()) {
+        parts.push(format!("{} B", row.setting.item_bytes));
+    }
+    if differs(&|row| row.setting.indexes.to_string()) {
+        parts.push(format!("{} indexes", row.setting.indexes));
+    }
+    if differs(&|row| row.setting.items.to_string()) {
+        parts.push(format!("{} items", thousands(row.setting.items as f64)));
+    }
+    if parts.is_empty() { row.title.clone() } else { parts.join(", ") }
 }
 
 /// What numbers depend on beside the program.
-pub fn machine() -> String {
+fn machine() -> String {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let model = read("/proc/cpuinfo")
         .lines()
@@ -165,12 +238,17 @@ pub fn machine() -> String {
     format!("{model}, {cores} cores, Linux {}, load {load} at the start", kernel.trim())
 }
 
-fn escape(text: &str) -> String {
-    text.replace('\\', r"\\").replace('"', r#"\""#)
+/// `50 us`, `2 ms`, `1 s`
+fn duration(micros: f64) -> String {
+    match micros {
+        micros if micros < 1e3 => format!("{micros} us"),
+        micros if micros < 1e6 => format!("{} ms", micros / 1e3),
+        micros => format!("{} s", micros / 1e6),
+    }
 }
 
 /// Three significant digits where they are few.
-fn micros(value: f64) -> String {
+pub fn micros(value: f64) -> String {
     match value {
         value if value < 100.0 => format!("{value:.1}"),
         value => thousands(value),
@@ -178,7 +256,7 @@ fn micros(value: f64) -> String {
 }
 
 /// `1,234,567`
-fn thousands(value: f64) -> String {
+pub fn thousands(value: f64) -> String {
     let digits = format!("{value:.0}");
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -193,54 +271,41 @@ fn thousands(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn row() -> Row {
-        let mut tally = Tally::new(1);
-        for micros in [100, 200, 300] {
-            tally.record(0, Duration::from_micros(micros), Some(10), b"");
-        }
-        tally.record(0, Duration::from_millis(2_500), None, b"bad");
-        let cpu = Some(Duration::from_micros(40));
-        let outcome = Outcome { tally, seconds: 0.001, server_cpu: cpu, client_cpu: None };
-        let setting = Setting {
-            server: "a \"b\"".into(),
-            durability: "os".into(),
-            item_bytes: 400,
-            items: 1_000,
-            connections: 64,
-            rate: None,
-        };
-        Row::new("get".into(), setting, &outcome)
-    }
+    use crate::row::fixture;
 
     #[test]
     fn a_row_has_a_cell_for_each_column() {
-        let row = table_row(&row());
-        assert!(row.starts_with("| get | 4,000 | 625,"), "{row}");
+        let row = table_row(&fixture::row());
+        assert!(row.starts_with("| GetItem, uniform | 4,000 | 625,"), "{row}");
         assert!(row.ends_with("| 1 | 10.0 |  |"), "{row}");
-        let columns = |text: &str| text.matches('|').count();
-        for line in table_head().lines() {
-            assert_eq!(columns(line), columns(&row));
-        }
+        assert_eq!(row.matches('|').count(), COLUMNS.len() + 1);
     }
 
     #[test]
-    fn json_is_complete() {
-        let json = row().json();
-        for part in [
-            r#""workload":"get","server":"a \"b\"","durability":"os""#,
-            r#""rate":null,"requests":4,"#,
-            r#""items_per_request":7.500,"errors":1,"unsent":0,"server_cpu_us":10.000,"client_cpu_us":null"#,
-            r#""p50":200."#,
-        ] {
-            assert!(json.contains(part), "{part}: {json}");
-        }
-        assert_eq!(json.matches('{').count(), json.matches('}').count());
+    fn a_plot_has_a_line_for_each_row_and_says_what_differs() {
+        let mut other = fixture::row();
+        other.setting.connections = 1;
+        let row = fixture::row();
+        let rows = [&row, &other];
+        assert_eq!(rows.map(|row| label(row, &rows)), ["64 connections", "1 connections"]);
+        let charts = percentile_charts("connections", &rows);
+        assert_eq!(charts.len(), 1);
+        let svg = charts[0].1.svg();
+        assert_eq!((charts[0].0.as_str(), svg.matches("<polyline").count()), ("percentiles-connections.svg", 2));
+    }
+
+    #[test]
+    fn many_rows_make_several_plots() {
+        let row = fixture::row();
+        let rows = vec![&row; LINES_MAX + 1];
+        let files: Vec<_> = percentile_charts("x", &rows).into_iter().map(|(file, _)| file).collect();
+        assert_eq!(files, ["percentiles-x-reads.svg", "percentiles-x-reads-2.svg"]);
     }
 
     #[test]
     fn numbers_are_readable() {
         assert_eq!([0.0, 999.0, 1_000.0, 1_234_567.4].map(thousands), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!([9.96, 99.9, 1_234.5].map(micros), ["10.0", "99.9", "1,234"]);
+        assert_eq!([50.0, 2e3, 1e6].map(duration), ["50 us", "2 ms", "1 s"]);
     }
 }

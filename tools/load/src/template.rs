@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! request = head body          the head's Content-Length never changes, since no field changes its width
-//! field   = 10 digits of a key | a number, right-aligned in 10 columns | bytes of payload
+//! field   = 10 digits of a key, given or random | a number, right-aligned in 10 columns | bytes of payload
 //! ```
 
 use crate::keys::Random;
@@ -20,6 +20,8 @@ enum Field {
     Key(usize),
     /// The same without leading zeros, which JSON does not allow.
     Number(usize),
+    /// Digits of a random number below this.
+    Random(u64),
     Payload(usize),
 }
 
@@ -58,6 +60,13 @@ impl Body {
     pub fn number(mut self, index: usize) -> Body {
         self.places.push(Place { at: self.bytes.len(), field: Field::Number(index) });
         self.bytes.extend_from_slice(&[b' '; KEY_DIGITS]);
+        self
+    }
+
+    /// A key number that is drawn anew for each request, uniform below `bound`.
+    pub fn random(mut self, bound: u64) -> Body {
+        self.places.push(Place { at: self.bytes.len(), field: Field::Random(bound) });
+        self.bytes.extend_from_slice(&[b'0'; KEY_DIGITS]);
         self
     }
 
@@ -118,6 +127,9 @@ impl Template {
             match place.field {
                 Field::Key(index) => write_digits(keys[index], &mut request[place.at..place.at + KEY_DIGITS]),
                 Field::Number(index) => write_number(keys[index], &mut request[place.at..place.at + KEY_DIGITS]),
+                Field::Random(bound) => {
+                    write_digits(random.below(bound), &mut request[place.at..place.at + KEY_DIGITS])
+                }
                 Field::Payload(length) => noise.fill(random, &mut request[place.at..place.at + length]),
             }
         }
@@ -180,6 +192,15 @@ mod tests {
         let template = Body::default().text("[").number(0).text("]").bare();
         assert_eq!(written(&template, &[0]), "[         0]");
         assert_eq!(written(&template, &[1_250]), "[      1250]");
+    }
+
+    #[test]
+    fn random_keys_are_below_their_bound_and_differ() {
+        let template = Body::default().random(1_000).text(" ").random(1_000).bare();
+        let request = written(&template, &[]);
+        let (left, right) = request.split_once(' ').unwrap();
+        assert_ne!(left, right);
+        assert!([left, right].iter().all(|key| key.starts_with("0000000") && key.len() == KEY_DIGITS), "{request}");
     }
 
     #[test]
