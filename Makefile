@@ -17,6 +17,9 @@ VERBOSE ?=
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
 LOAD_SECONDS ?= 3
+SOAK_SECONDS ?= 600
+ENDPOINT ?=
+BENCH_DIR ?= $(JORMUN_CACHE)/bench
 CRASH_CYCLES ?= 100
 CRASH_SEED ?= 1
 
@@ -30,10 +33,14 @@ UNDER_TEST := --release --locked --config 'profile.release.package.jormundb.debu
 BINARY := $(CARGO_TARGET_DIR)/release/jormundb
 # The load generator is a package of its own and does not know of RocksDB.
 LOAD_RUN := CARGO_TARGET_DIR=$(JORMUN_CACHE)/load-target timeout 3600 \
-	cargo run --quiet --release --locked --manifest-path tools/load/Cargo.toml
+	cargo run --quiet --release --locked --manifest-path tools/load/Cargo.toml --
+LOAD_FLAGS ?=
+# Results of a suite: a Markdown report, a JSON file and plots.
+LOAD_MEASURE = $(LOAD_RUN) --seconds $(LOAD_SECONDS) --dir '$(BENCH_DIR)' --out tools/load/results/$(1) \
+	$(if $(ENDPOINT),--endpoint '$(ENDPOINT)',--server $(BINARY)) $(LOAD_FLAGS)
 
 .PHONY: help run test test-rust test-python test-js build build-tests release check check-fmt check-clippy check-tidy \
-        crash-test bench fuzz fmt install clean system python node
+        crash-test bench bench-code bench-peers bench-report bench-all soak peers fuzz fmt install clean system python node
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -79,11 +86,26 @@ check-clippy: system
 check-tidy: system
 	@$(BUILD) test $(UNDER_TEST) --test tidy
 
-bench: build ## Run the benchmarks: make bench [LOAD_SECONDS=3 BENCH=<name>]; tools/load has more to measure
+bench: build ## Measure the server (10 min): make bench [LOAD_SECONDS=3 ENDPOINT=<host:port> LOAD_FLAGS=..]
+	@$(call LOAD_MEASURE,standard) --suite standard
+
+bench-code: system ## Measure parts of the code with criterion: make bench-code [BENCH=<name>]
 	@$(BUILD) bench --locked $(if $(BENCH),--bench '$(BENCH)')
-	@$(LOAD_RUN) -- --server $(BINARY) --durability os --seconds $(LOAD_SECONDS)
-	@$(LOAD_RUN) -- --server $(BINARY) --durability sync --seconds $(LOAD_SECONDS) --no-ceiling \
-		--workload get,put,update --rate 50%
+
+bench-peers: build peers ## Measure Redis, dynalite, moto and dynoxide in turns with the server (5 min)
+	@$(call LOAD_MEASURE,peers) --section peers $$(tools/peers.sh flags)
+
+bench-report: build peers ## Measure all that PERFORMANCE.md reports (25 min)
+	@$(call LOAD_MEASURE,report) --suite report $$(tools/peers.sh flags)
+
+bench-all: build peers bench-code ## Measure everything: criterion, each section in full (1 h)
+	@$(call LOAD_MEASURE,all) --suite all $$(tools/peers.sh flags)
+
+soak: build ## Load the server for a long time and watch what it takes: make soak [SOAK_SECONDS=600]
+	@$(call LOAD_MEASURE,soak) --soak $(SOAK_SECONDS)
+
+peers: node
+	@tools/peers.sh install
 
 # cargo-fuzz sets RUSTFLAGS, which hides those of .cargo/config.toml; sonic-rs chooses its vector code by them.
 fuzz: system ## Fuzz each target for FUZZ_SECONDS: make fuzz [FUZZ_SECONDS=60 TARGET=<name>]
