@@ -28,5 +28,8 @@ pub mod model;
 /// What DynamoDB answers when it refuses.
 pub mod error;
 
+/// Counters and histograms.
+pub mod metrics;
+
 /// Time as a parameter.
 pub mod clock;
