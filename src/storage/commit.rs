@@ -25,7 +25,7 @@ use std::collections::{HashMap, VecDeque};
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use bumpalo::{Bump, collections::Vec as BumpVec};
@@ -35,6 +35,7 @@ use super::backfill::Backfiller;
 use super::catalog::{Catalog, Table};
 use super::engine::Engine;
 use super::error::Error;
+use super::figures::CommitCounts;
 use super::hot_cache::{BuildKnownHash, HashedKey, HotCache};
 use super::idempotency::{Expiry, Precedent};
 use super::index::{IndexChange, IndexEntry, index_changes, primary_key};
@@ -56,13 +57,6 @@ const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// An arena that grew beyond this is given back instead of reused.
 const ARENA_BYTES_KEPT: usize = 8 * 1024 * 1024;
-
-/// What the committer has done, for metrics.
-#[derive(Default)]
-pub(super) struct CommitCounts {
-    pub batches: AtomicU64,
-    pub mutations: AtomicU64,
-}
 
 /// The committer's side of the store.
 pub(super) struct Committer {
@@ -122,9 +116,11 @@ impl Committer {
 
     /// Commits `first` and as many of the mutations that follow it as one batch takes.
     fn commit_batch(&mut self, first: Box<dyn Mutation>, work: &mut VecDeque<Work>) {
+        let begun = Instant::now();
         let written = catch_unwind(AssertUnwindSafe(|| self.gather_and_write(first, work)))
             .unwrap_or_else(|_| Err(self.engine.poison("the committer panicked in a commit")));
         self.complete(written.err());
+        self.counts.batch_times.observe_time(begun.elapsed());
         reset_arena(&mut self.batch_arena);
     }
 
@@ -151,8 +147,7 @@ impl Committer {
     fn complete(&mut self, failure: Option<Error>) {
         let mutation_count = self.decided.len();
         let mut request_bytes = 0;
-        self.counts.batches.fetch_add(1, Ordering::Relaxed);
-        self.counts.mutations.fetch_add(mutation_count as u64, Ordering::Relaxed);
+        self.counts.batch_mutations.observe(mutation_count as u64);
         for (mutation, outcome) in self.decided.drain(..) {
             request_bytes += mutation.request_bytes();
             let waker = mutation.waker();

@@ -3,16 +3,20 @@
 use std::path::Path;
 use std::sync::OnceLock;
 use std::thread::available_parallelism;
+use std::time::Instant;
 
+use rocksdb::statistics::StatsLevel;
 use rocksdb::{
     BlockBasedOptions, Cache, DB, DBCompressionType, LogLevel, Options, ReadOptions, SliceTransform, WriteBatch,
     WriteOptions,
 };
 
 use super::error::{Error, OpenError};
+use super::figures::time_of_log;
 use super::layout::{self, FORMAT_VERSION, HASH_BYTES, MetadataKey, SPACE_BYTES};
 use super::read::TierOptions;
 use super::store::StoreOptions;
+use crate::metrics::Histogram;
 
 /// Smaller blocks hold fewer rows that nobody asked for; larger ones need a smaller index. 4 to 8 KB measure alike.
 const BLOCK_BYTES: usize = 8 * 1024;
@@ -53,6 +57,10 @@ pub(super) struct Engine {
     pub db: DB,
     pub tiers: TierOptions,
     block_cache: Cache,
+    /// How long the log took to be on the disk, for each write or call that waited for it.
+    pub sync_times: Histogram,
+    /// The options that the database was opened with, if it keeps statistics: they are read through these.
+    pub statistics: Option<Options>,
     /// Set by the first failed write or sync, with its cause.
     poison: OnceLock<Error>,
     #[cfg(test)]
@@ -70,11 +78,14 @@ impl Engine {
             refuse_foreign_files(path)?;
         }
         let block_cache = Cache::new_hyper_clock_cache(options.block_cache_bytes, 0);
-        let db = DB::open(&database_options(options, &block_cache), path).map_err(|error| open_error(path, &error))?;
+        let database = database_options(options, &block_cache);
+        let db = DB::open(&database, path).map_err(|error| open_error(path, &error))?;
         let engine = Engine {
             db,
             tiers: TierOptions::new(),
             block_cache,
+            sync_times: Histogram::of_times(),
+            statistics: options.statistics.then_some(database),
             poison: OnceLock::new(),
             #[cfg(test)]
             fail_writes: std::sync::atomic::AtomicBool::new(false),
@@ -119,13 +130,22 @@ impl Engine {
         self.check_poison()?;
         let mut options = WriteOptions::default();
         options.set_sync(sync);
-        self.poison_on_failure("writing to the log", || self.db.write_opt(batch, &options))
+        let write = || self.poison_on_failure("writing to the log", || self.db.write_opt(batch, &options));
+        if !sync {
+            return write();
+        }
+        let (result, log_time) = time_of_log(write);
+        self.sync_times.observe_time(log_time);
+        result
     }
 
     /// Syncs what was written to the log so far. After a failure the store is poisoned.
     pub fn sync(&self) -> Result<(), Error> {
         self.check_poison()?;
-        self.poison_on_failure("syncing the log", || self.db.flush_wal(true))
+        let begun = Instant::now();
+        let result = self.poison_on_failure("syncing the log", || self.db.flush_wal(true));
+        self.sync_times.observe_time(begun.elapsed());
+        result
     }
 
     /// `Err` once a write or sync has failed.
@@ -244,6 +264,11 @@ fn database_options(options: &StoreOptions, block_cache: &Cache) -> Options {
     database.set_keep_log_file_num(LOG_FILE_COUNT_MAX);
     database.set_max_log_file_size(LOG_FILE_BYTES_MAX);
     database.set_log_level(LogLevel::Info);
+    if options.statistics {
+        // Counts only: timers would cost two looks at the clock for each part of a read.
+        database.enable_statistics();
+        database.set_statistics_level(StatsLevel::ExceptHistogramOrTimers);
+    }
     database.set_stats_dump_period_sec(0);
     database.set_stats_persist_period_sec(0);
     database

@@ -52,6 +52,9 @@ mod engine;
 /// Items that are asked for often.
 mod hot_cache;
 
+/// What the store counts and can tell about itself.
+mod figures;
+
 /// Point reads.
 mod read;
 
@@ -81,6 +84,7 @@ pub use backfill::BackfillProgress;
 pub use bounds::{Bounds, Direction, SortCondition};
 pub use catalog::{Catalog, Table, TableIndex};
 pub use error::{Error, OpenError};
+pub use figures::{CommitCounts, EngineFigures, EngineTickers};
 pub use hot_cache::HotCacheStatistics;
 pub use idempotency::Idempotency;
 pub use index::{IndexChange, IndexEntry, index_changes};

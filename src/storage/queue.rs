@@ -12,10 +12,10 @@ use super::commit::Committer;
 use super::mutation::Mutation;
 
 /// Mutations waiting or in work: more than the 10,000 connections that the server is built for, each with one request.
-const MUTATION_COUNT_MAX: usize = 16 * 1024;
+pub(super) const MUTATION_COUNT_MAX: usize = 16 * 1024;
 
 /// Request memory of all of them: eight requests of the greatest size (16 MiB).
-const REQUEST_BYTES_MAX: usize = 128 * 1024 * 1024;
+pub(super) const REQUEST_BYTES_MAX: usize = 128 * 1024 * 1024;
 
 const _: () = assert!(REQUEST_BYTES_MAX >= 2 * 16 * 1024 * 1024, "two of the largest requests must fit");
 
@@ -113,6 +113,10 @@ impl Queue {
         state.committer_sleeps = false;
         drop(state);
         self.filled.notify_one();
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.lock().closed
     }
 
     /// Mutations waiting or in work, and their bytes.

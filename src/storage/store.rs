@@ -1,7 +1,6 @@
 //! Opening, the door, closing.
 
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -13,15 +12,17 @@ use super::alter::Draft;
 use super::backfill::{self, BackfillProgress, Backfiller};
 use super::bounds::Bounds;
 use super::catalog::{Catalog, Table};
-use super::commit::{CommitCounts, Committer};
+use super::commit::Committer;
 use super::engine::Engine;
 use super::error::{Error, OpenError};
+use super::figures::{CommitCounts, EngineFigures};
 use super::hot_cache::{HashedKey, HotCache, HotCacheStatistics, Probe};
 use super::mutation::Mutation;
-use super::queue::{Queue, Refusal};
+use super::queue::{MUTATION_COUNT_MAX, Queue, REQUEST_BYTES_MAX, Refusal};
 use super::read::{Lookup, Snapshot, Tier};
 use super::reclaim::{self, Reclaimer};
 use super::scan::{Rows, ScanOptions};
+use crate::metrics::Reading;
 
 /// What an acknowledged write has survived to be acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +48,8 @@ pub struct StoreOptions {
     pub hot_cache_bytes: usize,
     /// One memtable; up to four exist. 64 to 128 MB: a larger one makes random reads slower.
     pub memtable_bytes: usize,
+    /// Have RocksDB count what it does, for [`Store::engine_figures`].
+    pub statistics: bool,
 }
 
 /// Figures for metrics.
@@ -58,6 +61,9 @@ pub struct StoreStatistics {
     /// Mutations waiting or in work now, and the request memory that they hold.
     pub queued_count: usize,
     pub queued_bytes: usize,
+    /// What the queue holds at most.
+    pub queued_count_max: usize,
+    pub queued_bytes_max: usize,
     /// Memory that the block cache holds now.
     pub block_cache_bytes: usize,
     /// Damaged items that were left out of new indexes since start.
@@ -183,8 +189,11 @@ impl Store {
     /// Hands a mutation to the committer. `Err`: the queue is full (ThrottlingException) or, after [`Store::close`],
     /// closed; the mutation comes back and is not completed.
     pub fn submit(&self, mutation: Box<dyn Mutation>) -> Result<(), Box<dyn Mutation>> {
-        self.queue.push(mutation).map_err(|refusal| match refusal {
-            Refusal::Full(mutation) | Refusal::Closed(mutation) => mutation,
+        self.queue.push(mutation).map_err(|refusal| {
+            self.counts.refused.add(1);
+            match refusal {
+                Refusal::Full(mutation) | Refusal::Closed(mutation) => mutation,
+            }
         })
     }
 
@@ -223,10 +232,12 @@ impl Store {
     pub fn statistics(&self) -> StoreStatistics {
         let (queued_count, queued_bytes) = self.queue.depth();
         StoreStatistics {
-            batch_count: self.counts.batches.load(Ordering::Relaxed),
-            mutation_count: self.counts.mutations.load(Ordering::Relaxed),
+            batch_count: self.counts.batch_mutations.count(),
+            mutation_count: self.counts.batch_mutations.reading().sum,
             queued_count,
             queued_bytes,
+            queued_count_max: MUTATION_COUNT_MAX,
+            queued_bytes_max: REQUEST_BYTES_MAX,
             block_cache_bytes: self.engine.block_cache_bytes(),
             backfill_skipped_count: self.backfiller.skipped_count(),
             hot_cache: self.hot_cache.as_ref().map(|cache| cache.statistics()).unwrap_or_default(),
@@ -236,6 +247,32 @@ impl Store {
     /// The back-fills under way. One look at each table: for a scrape, not for a request.
     pub fn backfills(&self) -> Vec<BackfillProgress> {
         backfill::progress(&self.catalog.load())
+    }
+
+    pub fn commit_counts(&self) -> &CommitCounts {
+        &self.counts
+    }
+
+    /// How long the log took to be on the disk, each time that a write or a clock asked for it.
+    pub fn sync_times(&self) -> Reading {
+        self.engine.sync_times.reading()
+    }
+
+    /// Asks RocksDB and the directory: takes some ten microseconds.
+    pub fn engine_figures(&self) -> EngineFigures {
+        self.engine.figures()
+    }
+
+    /// `Err` when no write can be acknowledged any more, with the reason.
+    pub fn check_writable(&self) -> Result<(), Error> {
+        self.engine.check_poison()?;
+        if self.queue.is_closed() { Err(Error::Closed) } else { Ok(()) }
+    }
+
+    /// Makes all writes fail from now on, as a broken disk does.
+    #[cfg(test)]
+    pub fn fail_writes(&self) {
+        self.engine.fail_writes.store(true, std::sync::atomic::Ordering::Relaxed);
     }
 
     /// Ends what is in the queue, flushes memtables (so that the next start has no log to replay) and ends background

@@ -46,6 +46,7 @@ impl Database {
             hot_cache_bytes: 1 << 20,
             block_cache_bytes: 8 << 20,
             memtable_bytes: 8 << 20,
+            statistics: false,
         })
         .unwrap();
         let location = Location { region: "us-east-1".into(), account: "000000000000".into() };

@@ -21,6 +21,7 @@ pub fn options(path: &std::path::Path) -> StoreOptions {
         hot_cache_bytes: 1 << 20,
         block_cache_bytes: 8 << 20,
         memtable_bytes: 4 << 20,
+        statistics: true,
     }
 }
 
