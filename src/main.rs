@@ -5,7 +5,7 @@ use jormundb::clock::Clock;
 use jormundb::config::{ACCOUNT_ID, Config};
 use jormundb::model::arn::Location;
 use jormundb::operation::Service;
-use jormundb::server::{self, ConnectionCounts, Server};
+use jormundb::server::{self, ConnectionCounts, Monitor, Server};
 use jormundb::storage::{Store, StoreOptions};
 use std::error::Error;
 use std::io::{self, IsTerminal, Read, Write};
@@ -48,12 +48,14 @@ fn run(config: &Config) -> Result<(), Box<dyn Error>> {
         tracing::warn!(%error, "cannot raise the limit of open files");
     }
     let listeners = server::bind(config.address(), config.io_threads())?;
+    let monitor = config.observe.metrics_address.map(Monitor::start).transpose()?;
     let store = Store::open(&StoreOptions {
         path: config.data_dir.clone(),
         durability: config.durability,
         hot_cache_bytes: config.hot_cache.hot_cache.0,
         block_cache_bytes: config.block_cache.0,
         memtable_bytes: config.memtable.0,
+        statistics: monitor.is_some(),
     })?;
     let service = Arc::new(Service {
         store,
@@ -69,17 +71,27 @@ fn run(config: &Config) -> Result<(), Box<dyn Error>> {
         request_memory_bytes: config.request_memory.0,
         region: config.region.clone(),
         verbose: config.verbose,
+        watch_lag: monitor.is_some(),
     };
     let server = Server::start(listeners, &options, &service)?;
-    print_banner(config, server.address())?;
+    if let Some(monitor) = &monitor {
+        monitor.serving(&service, server.observed());
+    }
+    print_banner(config, server.address(), monitor.as_ref().map(Monitor::address))?;
 
     // Returns when the first signal arrives.
     signals.read_exact(&mut [0])?;
     let ConnectionCounts { open, accepted, refused } = server.connection_counts();
     let request_memory_bytes = server.request_memory_bytes();
     tracing::info!(open, accepted, refused, request_memory_bytes, "stopping: requests in flight are finished first");
+    if let Some(monitor) = &monitor {
+        monitor.stopping();
+    }
     server.stop();
     service.store.close()?;
+    if let Some(monitor) = monitor {
+        monitor.stop();
+    }
     tracing::info!("stopped");
     Ok(())
 }
@@ -97,10 +109,13 @@ fn listen_for_signals() -> io::Result<UnixStream> {
     Ok(receiver)
 }
 
-fn print_banner(config: &Config, address: SocketAddr) -> io::Result<()> {
+fn print_banner(config: &Config, address: SocketAddr, metrics: Option<SocketAddr>) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "JormunDB {}", env!("CARGO_PKG_VERSION"))?;
     writeln!(out, "address      http://{address}")?;
+    if let Some(metrics) = metrics {
+        writeln!(out, "metrics      http://{metrics}/metrics")?;
+    }
     writeln!(out, "data         {}", config.data_dir.display())?;
     writeln!(out, "durability   {}", config.durability_name())?;
     writeln!(

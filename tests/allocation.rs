@@ -85,6 +85,7 @@ fn a_steady_state_get_item_allocates_nothing() {
         hot_cache_bytes: 1 << 20,
         block_cache_bytes: 16 << 20,
         memtable_bytes: 16 << 20,
+        statistics: true,
     })
     .expect("a new store opens");
     let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -103,6 +104,7 @@ fn a_steady_state_get_item_allocates_nothing() {
         request_memory_bytes: 256 << 20,
         region: "us-east-1".into(),
         verbose: false,
+        watch_lag: false,
     };
     let server = Server::start(listeners, &options, &service).expect("the server starts");
 

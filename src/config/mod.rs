@@ -2,6 +2,11 @@
 
 pub mod hot_cache;
 
+/// Metrics and health.
+mod observe;
+
+pub use observe::ObserveOptions;
+
 use crate::storage::Durability;
 use clap::Parser;
 use std::fmt::Display;
@@ -81,6 +86,9 @@ pub struct Config {
     /// Region that ARNs and the health answer name
     #[arg(long, env = "JORMUN_REGION", default_value = "us-east-1", value_parser = parse_region)]
     pub region: String,
+
+    #[command(flatten)]
+    pub observe: ObserveOptions,
 }
 
 /// A number of bytes.
@@ -247,6 +255,7 @@ mod tests {
         assert_eq!(config.request_memory, Size(1 << 30));
         assert_eq!((config.max_connections, config.idle_timeout), (20_000, 300));
         assert_eq!(config.region, "us-east-1");
+        assert_eq!(config.observe.metrics_address, None);
         assert!(config.io_threads() >= 1 && config.pool_threads() >= 4);
     }
 
@@ -254,7 +263,8 @@ mod tests {
     fn all_flags() {
         let config = parse(
             "-p 0 --host ::1 -d /tmp/x -v --io-threads 3 --pool-threads 5 --durability interval=50 --block-cache 1GB \
-             --hot-cache 0 --memtable 16M --max-connections 7 --idle-timeout 9 --region eu-west-1",
+             --hot-cache 0 --memtable 16M --max-connections 7 --idle-timeout 9 --region eu-west-1 \
+             --metrics-address 127.0.0.1:0",
         )
         .expect("good flags");
         assert_eq!(config.address().to_string(), "[::1]:0");
@@ -264,6 +274,7 @@ mod tests {
         assert_eq!((config.block_cache, config.memtable), (Size(1 << 30), Size(16 << 20)));
         assert_eq!(config.hot_cache.hot_cache, Size(0));
         assert_eq!((config.max_connections, config.idle_timeout, config.verbose), (7, 9, true));
+        assert_eq!(config.observe.metrics_address, Some(SocketAddr::from(([127, 0, 0, 1], 0))));
     }
 
     #[test]
@@ -284,6 +295,7 @@ mod tests {
             ("--max-connections 0", "--max-connections", "from 1 to 1000000"),
             ("--idle-timeout 0", "--idle-timeout", "from 1 to 86400"),
             ("--region US_EAST", "--region", "lower-case letters"),
+            ("--metrics-address 9090", "--metrics-address", "HOST:PORT"),
         ];
         for (flags, flag, allowed) in rows {
             let message = parse(flags).expect_err(flags);

@@ -31,7 +31,7 @@ pub enum AuthErrorKind {
 }
 
 impl AuthErrorKind {
-    fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             AuthErrorKind::MissingAuthenticationToken => "MissingAuthenticationTokenException",
             AuthErrorKind::IncompleteSignature => "IncompleteSignatureException",

@@ -56,6 +56,12 @@ impl Operation {
         let index = OPERATIONS.binary_search_by(|operation| operation.name.cmp(name)).ok()?;
         Some(&OPERATIONS[index])
     }
+
+    /// Its place in [`OPERATIONS`], which holds all there are.
+    pub fn index(&'static self) -> usize {
+        let distance = std::ptr::from_ref(self).addr() - OPERATIONS.as_ptr().addr();
+        distance / size_of::<Operation>()
+    }
 }
 
 #[cfg(test)]
@@ -65,7 +71,8 @@ mod tests {
     #[test]
     fn the_table_is_sorted_and_every_row_is_found() {
         assert!(OPERATIONS.windows(2).all(|pair| pair[0].name < pair[1].name));
-        for operation in &OPERATIONS {
+        for (index, operation) in OPERATIONS.iter().enumerate() {
+            assert_eq!(operation.index(), index);
             assert_eq!(Operation::find(operation.name).map(|found| found.name), Some(operation.name));
         }
         assert!(Operation::find("PutItems").is_none());

@@ -27,6 +27,8 @@ pub struct Response {
     pub status: u16,
     /// JSON, or nothing at all for operations without an output shape.
     pub body: Vec<u8>,
+    /// The type of the error that it is, without its namespace.
+    pub error: Option<&'static str>,
 }
 
 /// Which thread executes.
@@ -155,15 +157,22 @@ impl Worker {
 /// Answers with an error.
 pub fn refuse(error: &ApiError, response: &mut Response) {
     response.body.clear();
-    response.status = error.kind.wire().2;
+    describe(error, response);
     if let Err(Corrupt) = write_error(error, &mut response.body) {
         // The item that the error shows is damaged.
         tracing::error!("a stored item does not follow the format");
         response.body.clear();
         let internal = ApiError::internal();
-        response.status = internal.kind.wire().2;
+        describe(&internal, response);
         write_error(&internal, &mut response.body).expect("an internal error shows no item");
     }
+}
+
+/// Status and type of an error.
+fn describe(error: &ApiError, response: &mut Response) {
+    let (_, name, status, _) = error.kind.wire();
+    response.status = status;
+    response.error = Some(name);
 }
 
 /// Answers a fault of ours: the cause is for the log.

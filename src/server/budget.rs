@@ -65,6 +65,11 @@ impl Budget {
         self.held_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
+    /// Bytes that may be held.
+    pub fn bytes_max(&self) -> usize {
+        self.bytes_max
+    }
+
     /// Bytes held now.
     pub fn held_bytes(&self) -> usize {
         self.held_bytes.load(Ordering::Relaxed)

@@ -62,12 +62,13 @@ impl Buffers {
     }
 
     pub fn lend_response(&mut self) -> Response {
-        self.responses.pop().unwrap_or_else(|| Response { status: 200, body: Vec::new() })
+        self.responses.pop().unwrap_or_else(|| Response { status: 200, ..Response::default() })
     }
 
     pub fn take_back_response(&mut self, mut response: Response) {
         if self.responses.len() < SHELF_LENGTH_MAX && response.body.capacity() <= OUTPUT_BYTES_KEPT_MAX {
             response.status = 200;
+            response.error = None;
             response.body.clear();
             self.responses.push(response);
         }
@@ -122,10 +123,11 @@ mod tests {
 
         let mut response = buffers.lend_response();
         response.status = 500;
+        response.error = Some("InternalServerError");
         response.body.extend_from_slice(b"x");
         buffers.take_back_response(response);
         let response = buffers.lend_response();
-        assert_eq!((response.status, response.body.len()), (200, 0));
+        assert_eq!((response.status, response.body.len(), response.error), (200, 0, None));
     }
 
     #[test]

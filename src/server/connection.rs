@@ -27,16 +27,18 @@ use crate::http::response::{self, ContentType, ResponseHead};
 use crate::operation::{RequestMemory, Response};
 use crate::server::budget::Charge;
 use crate::server::buffers::{BODY_BYTES_KEPT_MAX, INPUT_BYTES_LARGE};
+use crate::server::counters::{Answered, Closing, Row};
 use crate::server::dispatch;
 use crate::server::door::{self, BODY_BYTES_MAX, Envelope};
 use crate::server::event_loop::LoopContext;
-use crate::server::reaper::Awaited;
+use crate::server::reaper::{Awaited, Expiry};
 use crate::server::request_log::RequestLog;
 use crate::server::sys;
 use std::io;
 use std::net::Shutdown;
 use std::os::fd::AsRawFd;
 use std::rc::Rc;
+use std::time::Instant;
 use tokio_uring::buf::BoundedBuf;
 use tokio_uring::net::TcpStream;
 
@@ -71,6 +73,10 @@ pub struct Connection {
     input_charge: Charge,
     body_charge: Charge,
     answer_charge: Charge,
+    /// When the input was last added to.
+    arrived: Instant,
+    /// Why it ends, unless the reaper knows better.
+    closing: Closing,
 }
 
 /// How the serving of a connection ended.
@@ -102,7 +108,12 @@ impl Drop for Connection {
         buffers.take_back_input(std::mem::take(&mut self.input));
         buffers.take_back_output(std::mem::take(&mut self.output));
         // Before the stream, which is dropped after this, gives its descriptor back to the kernel.
-        self.context.reaper.borrow_mut().leave(self.watch);
+        let expiry = self.context.reaper.borrow_mut().leave(self.watch);
+        self.context.counters.closed(match expiry {
+            Some(Expiry::Idle) => Closing::Idle,
+            Some(Expiry::Progress) => Closing::Timeout,
+            None => self.closing,
+        });
         self.context.connection_closed();
     }
 }
@@ -124,6 +135,8 @@ impl Connection {
             consumed: 0,
             output: Vec::new(),
             head_deadline: None,
+            arrived: Instant::now(),
+            closing: Closing::Client,
         };
         if let Ok(Ending::Linger) = connection.serve().await {
             // Boxed, as are the other rare waits: the task of an idle connection must be small.
@@ -147,9 +160,11 @@ impl Connection {
                 Ok(None) => {
                     self.flush().await?;
                     if self.unread().is_empty() && self.context.is_stopping() {
+                        self.closing = Closing::Shutdown;
                         return Ok(Ending::Close);
                     }
                     if !self.make_room() {
+                        self.refuse(Row::MALFORMED, door::SERVICE_UNAVAILABLE);
                         self.write_unavailable();
                         self.flush().await?;
                         return Ok(Ending::Linger);
@@ -160,6 +175,7 @@ impl Connection {
                 }
                 Err(error) => {
                     tracing::debug!(?error, "request head refused");
+                    self.refuse(Row::MALFORMED, door::BAD_REQUEST);
                     self.write_bad_request();
                     self.flush().await?;
                     return Ok(Ending::Linger);
@@ -193,6 +209,7 @@ impl Connection {
         let start = buffer.len();
         let (result, slice) = self.stream.read(buffer.slice(start..)).await;
         self.input = slice.into_inner();
+        self.arrived = Instant::now();
         self.await_from_peer(Awaited::Nothing);
         result
     }
@@ -244,7 +261,7 @@ impl Connection {
             Err(error) => {
                 self.context.buffers.borrow_mut().take_back_memory(memory);
                 self.body_charge.release();
-                return self.refuse_body(&error).map(Some);
+                return self.refuse_body(&envelope, &error).map(Some);
             }
         };
         Ok(if keep_alive { None } else { Some(Ending::Linger) })
@@ -345,22 +362,36 @@ impl Connection {
         if self.body_charge.raise_to(total_bytes) { Ok(()) } else { Err(BodyError::NoRoom) }
     }
 
-    fn refuse_body(&mut self, error: &BodyError) -> io::Result<Ending> {
+    /// Counts a request that is answered before it has been read, which ends its connection.
+    fn refuse(&mut self, row: Row, error: &'static str) {
+        self.context.counters.unread(row, error);
+        self.closing = Closing::Refusal;
+    }
+
+    fn refuse_body(&mut self, envelope: &Envelope, error: &BodyError) -> io::Result<Ending> {
         match error {
             BodyError::Disconnected => return Ok(Ending::Close),
-            BodyError::Malformed => self.write_bad_request(),
+            BodyError::Malformed => {
+                self.refuse(envelope.row(), door::BAD_REQUEST);
+                self.write_bad_request();
+            }
             BodyError::TooLarge => {
+                self.refuse(envelope.row(), door::REQUEST_TOO_LARGE);
                 let (date, request_id) = (self.context.date(), self.context.next_request_id());
                 self.lend_output();
                 response::write_too_large(&date, request_id, &mut self.output);
             }
-            BodyError::NoRoom => self.write_unavailable(),
+            BodyError::NoRoom => {
+                self.refuse(envelope.row(), door::SERVICE_UNAVAILABLE);
+                self.write_unavailable();
+            }
         }
         Ok(Ending::Linger)
     }
 
     /// Answers a complete request, and tells whether the connection goes on.
     async fn answer(&mut self, envelope: &Envelope, memory: Box<RequestMemory>) -> io::Result<bool> {
+        let (arrived, request_bytes) = (self.arrived, memory.body.len());
         let log = self.context.options.verbose.then(|| RequestLog::begin(envelope, &memory.body));
         let mut answer = dispatch::perform(&self.context, envelope, memory, &mut self.body_charge).await;
         if let Some(memory) = answer.memory {
@@ -375,13 +406,32 @@ impl Connection {
         if let Some(log) = log {
             log.end(answer.response.status);
         }
-        let keep_alive = envelope.keep_alive && !answer.faulty && !self.context.is_stopping();
+        self.context.counters.answered(&Answered {
+            row: envelope.row(),
+            time: arrived.elapsed(),
+            request_bytes,
+            response_bytes: answer.response.body.len(),
+            error: answer.response.error,
+        });
+        let keep_alive = self.goes_on(envelope, answer.faulty);
         if answer.response.body.len() >= FLUSH_BYTES {
             Box::pin(self.send_large(envelope, answer.response, answer.packed, keep_alive)).await?;
         } else {
             self.write_response(envelope, answer.response, answer.packed, keep_alive);
         }
         Ok(keep_alive)
+    }
+
+    /// Whether the connection is kept after this answer.
+    fn goes_on(&mut self, envelope: &Envelope, faulty: bool) -> bool {
+        if faulty {
+            self.closing = Closing::Fault;
+        } else if self.context.is_stopping() {
+            self.closing = Closing::Shutdown;
+        } else {
+            return envelope.keep_alive;
+        }
+        false
     }
 
     fn lend_output(&mut self) {
@@ -449,7 +499,8 @@ impl Connection {
     /// The answer to what is not HTTP: status 400 without a body.
     fn write_bad_request(&mut self) {
         self.lend_output();
-        write_last_answer(&self.context, &Response { status: 400, body: Vec::new() }, None, &mut self.output);
+        let response = Response { status: 400, ..Response::default() };
+        write_last_answer(&self.context, &response, None, &mut self.output);
     }
 
     /// The answer where the memory for requests is used up.

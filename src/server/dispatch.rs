@@ -20,6 +20,7 @@ use crate::server::event_loop::LoopContext;
 use crate::server::mailbox::{Message, UnpackError};
 use crate::server::pool::{Job, Work};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Bodies above this are decoded on the pool: decoding takes about 1 us per KB.
 const INLINE_BODY_BYTES_MAX: usize = 256 * 1024;
@@ -181,7 +182,7 @@ async fn outcome(context: &LoopContext, mut token: u64, mut response: Response) 
 /// Queues work and returns the token of its message. A full pool gives the work back.
 fn submit_to_pool(context: &LoopContext, work: Work) -> Result<u64, Work> {
     let token = context.waiters.borrow_mut().register();
-    let job = Job { token, mailbox: Arc::clone(&context.mailbox), work };
+    let job = Job { queued: Instant::now(), token, mailbox: Arc::clone(&context.mailbox), work };
     match context.pool.submit(job) {
         Ok(()) => Ok(token),
         Err(job) => {

@@ -10,6 +10,7 @@ use crate::http::encoding::Coding;
 use crate::http::request::{Framing, Head, Method};
 use crate::http::response::{self, ContentType};
 use crate::operation::{Operation, Response, is_json, refuse};
+use crate::server::counters::Row;
 
 /// Exactly this much is read; more is answered with 413.
 pub const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -18,6 +19,14 @@ pub const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 const EXAMINED_BYTES_MAX: usize = 256 * 1024;
 
 const TARGET_PREFIX: &[u8] = b"DynamoDB_20120810.";
+
+const SERIALIZATION_EXCEPTION: &str = "SerializationException";
+const UNKNOWN_OPERATION_EXCEPTION: &str = "UnknownOperationException";
+
+/// Error types of answers that have no body, for metrics and logs.
+pub const BAD_REQUEST: &str = "BadRequest";
+pub const REQUEST_TOO_LARGE: &str = "RequestTooLarge";
+pub const SERVICE_UNAVAILABLE: &str = "ServiceUnavailable";
 
 const NOT_FOUND: &[u8] = b"<UnknownOperationException/>\n";
 const NOT_JSON: &[u8] = br#"{"__type":"com.amazon.coral.service#SerializationException"}"#;
@@ -117,7 +126,7 @@ impl Envelope {
 
     /// Decides with the plain body at hand. Unless the request is to be executed, its answer is in `response`.
     pub fn settle(&self, body: &[u8], region: &str, response: &mut Response) -> Settled {
-        let (status, text): (u16, &[u8]) = match &self.verdict {
+        let (status, error, text): (u16, _, &[u8]) = match &self.verdict {
             Verdict::Health { .. } => {
                 response.status = 200;
                 response.body.extend_from_slice(b"healthy: dynamodb.");
@@ -125,20 +134,23 @@ impl Envelope {
                 response.body.extend_from_slice(b".amazonaws.com ");
                 return Settled::Answered;
             }
-            Verdict::Preflight(_) => (200, b""),
-            Verdict::NotFound => (404, NOT_FOUND),
-            _ if self.content_type.is_none() && !body.is_empty() => (404, NOT_FOUND),
+            Verdict::Preflight(_) => (200, None, b""),
+            Verdict::NotFound => (404, Some(UNKNOWN_OPERATION_EXCEPTION), NOT_FOUND),
+            _ if self.content_type.is_none() && !body.is_empty() => (404, Some(UNKNOWN_OPERATION_EXCEPTION), NOT_FOUND),
             Verdict::Execute(operation) if !body.is_empty() => return Settled::Execute(operation),
-            Verdict::Execute(_) => (400, NOT_JSON),
-            _ if !body.is_empty() && body.len() <= EXAMINED_BYTES_MAX && !is_json(body) => (400, NOT_JSON),
-            Verdict::UnknownOperation => (400, UNKNOWN_OPERATION),
+            Verdict::Execute(_) => (400, Some(SERIALIZATION_EXCEPTION), NOT_JSON),
+            _ if !body.is_empty() && body.len() <= EXAMINED_BYTES_MAX && !is_json(body) => {
+                (400, Some(SERIALIZATION_EXCEPTION), NOT_JSON)
+            }
+            Verdict::UnknownOperation => (400, Some(UNKNOWN_OPERATION_EXCEPTION), UNKNOWN_OPERATION),
             Verdict::Unauthorized(error) => {
                 response.status = 400;
+                response.error = Some(error.kind.name());
                 error.write_body(&mut response.body);
                 return Settled::Answered;
             }
         };
-        answer(response, status, text);
+        answer(response, status, error, text);
         Settled::Answered
     }
 
@@ -154,20 +166,21 @@ impl Envelope {
         }
     }
 
-    /// For the log.
-    pub fn operation_name(&self) -> &'static str {
+    /// What the request counts as.
+    pub fn row(&self) -> Row {
         match &self.verdict {
-            Verdict::Execute(operation) => operation.name,
-            Verdict::Health { .. } => "(health)",
-            Verdict::Preflight(_) => "(preflight)",
-            Verdict::NotFound | Verdict::UnknownOperation => "(unknown)",
-            Verdict::Unauthorized(_) => "(unauthorized)",
+            Verdict::Execute(operation) => Row::of_operation(operation.index()),
+            Verdict::Health { .. } => Row::HEALTH,
+            Verdict::Preflight(_) => Row::PREFLIGHT,
+            Verdict::NotFound | Verdict::UnknownOperation => Row::UNKNOWN,
+            Verdict::Unauthorized(_) => Row::UNAUTHORIZED,
         }
     }
 }
 
-fn answer(response: &mut Response, status: u16, text: &[u8]) {
+fn answer(response: &mut Response, status: u16, error: Option<&'static str>, text: &[u8]) {
     response.status = status;
+    response.error = error;
     response.body.clear();
     response.body.extend_from_slice(text);
 }
@@ -180,7 +193,7 @@ pub fn internal_error(response: &mut Response) {
 
 /// Fills in the answer of a server that has no room for this request now.
 pub fn unavailable(response: &mut Response) {
-    answer(response, 503, UNAVAILABLE);
+    answer(response, 503, Some(SERVICE_UNAVAILABLE), UNAVAILABLE);
 }
 
 #[cfg(test)]
@@ -199,7 +212,7 @@ mod tests {
 
     fn refused(line: &str, headers: &str, body: &str, status: u16, answer: &str) -> Envelope {
         let envelope = envelope(line, headers);
-        let mut response = Response { status: 0, body: Vec::new() };
+        let mut response = Response::default();
         let settled = envelope.settle(body.as_bytes(), "us-east-1", &mut response);
         let seen = String::from_utf8_lossy(&response.body);
         assert!(matches!(settled, Settled::Answered), "{line} {headers:?} {body:?}");
@@ -215,7 +228,7 @@ mod tests {
     #[test]
     fn a_good_request_is_executed() {
         let envelope = envelope("POST /", GOOD);
-        let mut response = Response { status: 0, body: Vec::new() };
+        let mut response = Response::default();
         match envelope.settle(b"{}", "us-east-1", &mut response) {
             Settled::Execute(operation) => assert_eq!(operation.name, "GetItem"),
             Settled::Answered => panic!("{:?}", String::from_utf8_lossy(&response.body)),

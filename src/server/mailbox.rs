@@ -146,7 +146,7 @@ mod tests {
     use std::io::Read;
 
     fn message(status: u16) -> Message {
-        Message::Answered { memory: None, response: Response { status, body: Vec::new() }, packed: None }
+        Message::Answered { memory: None, response: Response { status, ..Response::default() }, packed: None }
     }
 
     fn status(message: &Message) -> u16 {

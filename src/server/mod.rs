@@ -22,6 +22,10 @@ mod dispatch;
 
 mod request_log;
 
+mod counters;
+
+mod monitor;
+
 mod pool;
 
 mod mailbox;
@@ -36,10 +40,12 @@ mod sys;
 
 pub use event_loop::RING_ENTRIES;
 pub use listener::Listeners;
+pub use monitor::Monitor;
 pub use sys::{raise_open_files_limit, return_large_memory};
 
 use crate::operation::{Service, Wake};
 use budget::Budget;
+use counters::LoopCounters;
 use event_loop::LoopSeed;
 use mailbox::LoopMailbox;
 use pool::Pool;
@@ -64,6 +70,8 @@ pub struct Options {
     pub region: String,
     /// Log each request.
     pub verbose: bool,
+    /// Measure how late the loops' timers are.
+    pub watch_lag: bool,
 }
 
 /// What all loops share.
@@ -87,6 +95,16 @@ impl Shared {
     }
 }
 
+impl Shared {
+    fn connection_counts(&self) -> ConnectionCounts {
+        ConnectionCounts {
+            open: self.connections.load(Ordering::Relaxed),
+            accepted: self.connections_accepted.load(Ordering::Relaxed),
+            refused: self.connections_refused.load(Ordering::Relaxed),
+        }
+    }
+}
+
 /// Counters of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionCounts {
@@ -96,12 +114,22 @@ pub struct ConnectionCounts {
     pub refused: u64,
 }
 
+/// The parts of a server that count.
+pub struct Observed {
+    shared: Arc<Shared>,
+    loops: Vec<Arc<LoopCounters>>,
+    pool: Arc<Pool>,
+    connections_max: usize,
+}
+
 /// A running server.
 pub struct Server {
     address: SocketAddr,
+    connections_max: usize,
     shared: Arc<Shared>,
     mailboxes: Vec<Arc<LoopMailbox>>,
     loops: Vec<JoinHandle<()>>,
+    counters: Vec<Arc<LoopCounters>>,
     pool: Arc<Pool>,
     pool_threads: Vec<JoinHandle<()>>,
 }
@@ -128,7 +156,16 @@ impl Server {
         let shared = Arc::new(Shared::new(options));
         let (pool, pool_threads) =
             Pool::start(options.pool_threads, service, &shared.budget).map_err(StartError::Thread)?;
-        let mut server = Server { address, shared, mailboxes: Vec::new(), loops: Vec::new(), pool, pool_threads };
+        let mut server = Server {
+            address,
+            connections_max: options.connections_max,
+            shared,
+            mailboxes: Vec::new(),
+            loops: Vec::new(),
+            counters: Vec::new(),
+            pool,
+            pool_threads,
+        };
         for (index, listener) in listeners.into_iter().enumerate() {
             if let Err(error) = server.start_loop(index, listener, options, service) {
                 server.stop();
@@ -147,8 +184,10 @@ impl Server {
         service: &Arc<Service>,
     ) -> Result<(), StartError> {
         let mailbox = Arc::new(LoopMailbox::new().map_err(StartError::Thread)?);
+        let counters = Arc::<LoopCounters>::default();
         let seed = LoopSeed {
             listener,
+            counters: Arc::clone(&counters),
             mailbox: Arc::clone(&mailbox),
             shared: Arc::clone(&self.shared),
             service: Arc::clone(service),
@@ -168,6 +207,7 @@ impl Server {
         };
         let thread = thread::Builder::new().name(format!("loop-{index}")).spawn(body).map_err(StartError::Thread)?;
         self.mailboxes.push(mailbox);
+        self.counters.push(counters);
         self.loops.push(thread);
         match started.recv() {
             Ok(Ok(())) => Ok(()),
@@ -182,10 +222,16 @@ impl Server {
     }
 
     pub fn connection_counts(&self) -> ConnectionCounts {
-        ConnectionCounts {
-            open: self.shared.connections.load(Ordering::Relaxed),
-            accepted: self.shared.connections_accepted.load(Ordering::Relaxed),
-            refused: self.shared.connections_refused.load(Ordering::Relaxed),
+        self.shared.connection_counts()
+    }
+
+    /// What a monitor looks at. It may be kept longer than the server.
+    pub fn observed(&self) -> Observed {
+        Observed {
+            shared: Arc::clone(&self.shared),
+            loops: self.counters.clone(),
+            pool: Arc::clone(&self.pool),
+            connections_max: self.connections_max,
         }
     }
 

@@ -6,6 +6,7 @@
 //! only if one sleeps, and the mailbox signals once per drain.
 
 use crate::http::encoding::{COMPRESSED_BODY_BYTES_MIN, Coding};
+use crate::metrics::{Counter, Histogram, Reading};
 use crate::operation::{
     Mailbox, Operation, Outcome, PendingWrite, Place, RequestMemory, Response, Service, Step, Wake, Worker, refuse,
 };
@@ -17,12 +18,14 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
 /// Jobs that may wait for each thread. At 100 us a job the last of them waits a tenth of a second.
 const JOBS_PER_THREAD_MAX: usize = 1024;
 
 /// Work for the pool, and where its result goes.
 pub struct Job {
+    pub queued: Instant,
     pub token: u64,
     pub mailbox: Arc<LoopMailbox>,
     pub work: Work,
@@ -44,6 +47,21 @@ pub struct Pool {
     state: Mutex<State>,
     available: Condvar,
     jobs_max: usize,
+    thread_count: usize,
+    refused: Counter,
+    /// How long jobs waited for a thread, in nanoseconds.
+    waits: Histogram,
+}
+
+/// A pool as it is now.
+#[derive(Clone, Debug)]
+pub struct PoolFigures {
+    pub queued: usize,
+    pub queued_max: usize,
+    pub running: usize,
+    pub threads: usize,
+    pub refused: u64,
+    pub waits: Reading,
 }
 
 #[derive(Default)]
@@ -64,6 +82,9 @@ impl Pool {
             state: Mutex::default(),
             available: Condvar::new(),
             jobs_max: threads * JOBS_PER_THREAD_MAX,
+            thread_count: threads,
+            refused: Counter::new(),
+            waits: Histogram::of_times(),
         });
         let mut handles = Vec::with_capacity(threads);
         for index in 0..threads {
@@ -78,6 +99,7 @@ impl Pool {
     pub fn submit(&self, job: Job) -> Result<(), Job> {
         let mut state = self.lock();
         if state.queue.len() >= self.jobs_max || state.closed {
+            self.refused.add(1);
             return Err(job);
         }
         state.queue.push_back(job);
@@ -110,6 +132,21 @@ impl Pool {
         }
     }
 
+    pub fn figures(&self) -> PoolFigures {
+        let (queued, sleeping) = {
+            let state = self.lock();
+            (state.queue.len(), state.sleeping)
+        };
+        PoolFigures {
+            queued,
+            queued_max: self.jobs_max,
+            running: self.thread_count - sleeping,
+            threads: self.thread_count,
+            refused: self.refused.get(),
+            waits: self.waits.reading(),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing that can panic runs under the lock, so the state is whole even if it is marked as poisoned.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -132,12 +169,13 @@ impl Thread {
     }
 
     fn run(mut self, pool: &Pool) {
-        while let Some(Job { token, mailbox, work }) = pool.next() {
+        while let Some(Job { queued, token, mailbox, work }) = pool.next() {
+            pool.waits.observe_time(queued.elapsed());
             let result = catch_unwind(AssertUnwindSafe(|| self.perform(token, &mailbox, work)));
             let message = result.unwrap_or_else(|_| {
                 // The panic hook has logged where. What the worker had in hand is not to be trusted any more.
                 self.worker = Worker::new(Arc::clone(&self.service));
-                let mut response = Response { status: 500, body: Vec::new() };
+                let mut response = Response::default();
                 door::internal_error(&mut response);
                 Some(Message::Answered { memory: None, response, packed: None })
             });

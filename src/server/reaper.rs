@@ -20,9 +20,19 @@ pub enum Awaited {
     Progress { until: u32 },
 }
 
+/// Which time of a connection is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    /// No request came.
+    Idle,
+    /// A request or the taking of an answer stood still.
+    Progress,
+}
+
 struct Watch {
     fd: RawFd,
     awaited: Awaited,
+    expiry: Option<Expiry>,
 }
 
 /// The connections of a loop.
@@ -35,7 +45,7 @@ pub struct Reaper {
 impl Reaper {
     /// `fd` must stay open until [`Reaper::leave`].
     pub fn enter(&mut self, fd: RawFd) -> usize {
-        let watch = Some(Watch { fd, awaited: Awaited::Nothing });
+        let watch = Some(Watch { fd, awaited: Awaited::Nothing, expiry: None });
         match self.free.pop() {
             Some(place) => {
                 self.watches[place] = watch;
@@ -48,9 +58,10 @@ impl Reaper {
         }
     }
 
-    pub fn leave(&mut self, place: usize) {
-        self.watches[place] = None;
+    /// Returns whether the connection was shut down because its time was over.
+    pub fn leave(&mut self, place: usize) -> Option<Expiry> {
         self.free.push(place);
+        self.watches[place].take().and_then(|watch| watch.expiry)
     }
 
     pub fn set(&mut self, place: usize, awaited: Awaited) {
@@ -66,6 +77,8 @@ impl Reaper {
         for watch in self.watches.iter_mut().flatten() {
             match watch.awaited {
                 Awaited::Request { until } | Awaited::Progress { until } if until < now => {
+                    let is_idle = matches!(watch.awaited, Awaited::Request { .. });
+                    watch.expiry = Some(if is_idle { Expiry::Idle } else { Expiry::Progress });
                     watch.awaited = Awaited::Nothing;
                     sys::shutdown_socket(watch.fd, Shutdown::Both);
                     count += 1;
@@ -125,7 +138,9 @@ mod tests {
         assert!(is_over(&idle.1) && !is_over(&slow.1) && !is_over(&busy.1));
         assert_eq!(reaper.sweep(1000), 1, "once each");
         assert!(is_over(&slow.1) && !is_over(&busy.1));
-        reaper.leave(idle.2);
+        assert_eq!(reaper.leave(slow.2), Some(Expiry::Progress));
+        assert_eq!(reaper.leave(busy.2), None);
+        assert_eq!(reaper.leave(idle.2), Some(Expiry::Idle));
         assert_eq!(reaper.enter(-1), idle.2, "places are used again");
     }
 

@@ -12,7 +12,7 @@ pub struct RequestLog {
 
 impl RequestLog {
     pub fn begin(envelope: &Envelope, body: &[u8]) -> RequestLog {
-        RequestLog { operation: envelope.operation_name(), table: table_name(body), begun: Instant::now() }
+        RequestLog { operation: envelope.row().name(), table: table_name(body), begun: Instant::now() }
     }
 
     pub fn end(self, status: u16) {

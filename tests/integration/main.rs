@@ -38,5 +38,11 @@ mod samples;
 /// Whole applications written with the AWS SDK for Rust.
 mod sdk;
 
+/// A strict reader of what /metrics answers.
+mod exposition;
+
+/// Metrics and health.
+mod monitor;
+
 /// Command line, banner, memory at rest.
 mod startup;

@@ -39,6 +39,7 @@ fn a_bad_value_names_the_flag() {
         ("--memtable", "x"),
         ("--max-connections", "x"),
         ("--idle-timeout", "x"),
+        ("--metrics-address", "9090"),
     ] {
         let (status, text) = run_to_end(directory.path(), &[flag, value]);
         assert!(!status.success(), "{flag} {value}");
@@ -52,7 +53,7 @@ fn every_flag_is_explained() {
     let (status, text) = run_to_end(directory.path(), &["--help"]);
     assert!(status.success());
     for flag in "port host data-dir verbose io-threads pool-threads durability block-cache memtable max-connections \
-                 idle-timeout region"
+                 idle-timeout region metrics-address"
         .split_whitespace()
     {
         let variable = format!("JORMUN_{}", flag.to_uppercase().replace('-', "_"));
