@@ -97,6 +97,17 @@ struct RowCounters {
     response_bytes: Counter,
 }
 
+impl RowCounters {
+    const fn new() -> RowCounters {
+        RowCounters {
+            times: Histogram::of_times(),
+            unread: Counter::new(),
+            request_bytes: Counter::new(),
+            response_bytes: Counter::new(),
+        }
+    }
+}
+
 /// Answers with an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ErrorCount {
@@ -129,14 +140,8 @@ pub struct RowFigures {
 
 impl Default for LoopCounters {
     fn default() -> LoopCounters {
-        const ROW: RowCounters = RowCounters {
-            times: Histogram::of_times(),
-            unread: Counter::new(),
-            request_bytes: Counter::new(),
-            response_bytes: Counter::new(),
-        };
         LoopCounters {
-            rows: [const { ROW }; ROW_COUNT],
+            rows: [const { RowCounters::new() }; ROW_COUNT],
             errors: Mutex::default(),
             closed: [const { Counter::new() }; Closing::ALL.len()],
             lag: Histogram::of_times(),

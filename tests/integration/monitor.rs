@@ -177,7 +177,7 @@ fn each_family_is_there_in_every_mode() {
             "jormundb_rocksdb_write_stopped",
             "jormundb_rocksdb_stall_seconds",
             "jormundb_rocksdb_level_files",
-            "jormundb_backfill_entries",
+            "jormundb_backfill_done_items",
             "process_resident_memory_bytes",
             "process_open_fds",
             "process_start_time_seconds",

@@ -7,7 +7,7 @@ use crate::metrics::Reading;
 use crate::server::ConnectionCounts;
 use crate::server::counters::{ErrorCount, LoopCounters, RowFigures};
 use crate::server::pool::PoolFigures;
-use crate::storage::{EngineFigures, EngineTickers, HotCacheStatistics, StoreStatistics};
+use crate::storage::{BackfillProgress, EngineFigures, EngineTickers, HotCacheStatistics, StoreStatistics};
 use std::fmt;
 
 /// Everything at one moment.
@@ -38,15 +38,8 @@ struct Commit {
 
 struct Tables {
     count: usize,
-    /// Indexes that are being filled.
-    backfills: Vec<Backfill>,
-}
-
-struct Backfill {
-    table: String,
-    index: String,
-    entries: u64,
-    items: u64,
+    backfills: Vec<BackfillProgress>,
+    backfill_skipped: u64,
 }
 
 /// Writes the page of metrics.
@@ -181,34 +174,27 @@ impl Commit {
 
 impl Tables {
     fn gather(Sources { service, .. }: &Sources) -> Tables {
-        let catalog = service.store.catalog();
-        let mut tables = Tables { count: 0, backfills: Vec::new() };
-        for table in catalog.tables() {
-            tables.count += 1;
-            for index in table.indexes().iter().filter(|index| index.is_being_created()) {
-                tables.backfills.push(Backfill {
-                    table: table.name().to_owned(),
-                    index: index.name().to_owned(),
-                    entries: index.item_count(),
-                    items: table.item_count(),
-                });
-            }
+        Tables {
+            count: service.store.catalog().tables().count(),
+            backfills: service.store.backfills(),
+            backfill_skipped: service.store.statistics().backfill_skipped_count,
         }
-        tables
     }
 
     fn write(&self, page: &mut Page<'_>) -> fmt::Result {
-        let by_index = |value: fn(&Backfill) -> u64| {
+        let by_index = |value: fn(&BackfillProgress) -> u64| {
             self.backfills.iter().map(move |backfill| {
-                let Backfill { table, index, .. } = backfill;
+                let BackfillProgress { table, index, .. } = backfill;
                 ([("table", table.as_str()), ("index", index.as_str())], value(backfill))
             })
         };
         page.gauge("jormundb_tables", In::Number, "Tables", self.count as u64)?;
-        let help = "Entries so far of an index that is being filled";
-        page.gauges("jormundb_backfill_entries", In::Number, help, by_index(|backfill| backfill.entries))?;
+        let help = "Items looked at so far for an index that is being filled";
+        page.gauges("jormundb_backfill_done_items", In::Number, help, by_index(|backfill| backfill.items_done))?;
         let help = "Items of the table whose index is being filled";
-        page.gauges("jormundb_backfill_items", In::Number, help, by_index(|backfill| backfill.items))
+        page.gauges("jormundb_backfill_items", In::Number, help, by_index(|backfill| backfill.items_total))?;
+        let help = "Damaged items that were left out of new indexes";
+        page.counter("jormundb_backfill_skipped_items", In::Number, help, self.backfill_skipped)
     }
 }
 
