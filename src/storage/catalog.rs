@@ -89,7 +89,7 @@ impl Table {
                     previous.and_then(|table| table.indexes.iter().find(|known| known.number() == index.number));
                 TableIndex {
                     definition: index.clone(),
-                    space: Space { table_id: definition.id, index_number: index.number },
+                    space: Space::new(definition.id, index.number),
                     counter: known.map_or_else(Arc::default, |known| Arc::clone(&known.counter)),
                     fill: known.map_or_else(Arc::default, |known| Arc::clone(&known.fill)),
                     projected: Projected::new(index, &definition),
@@ -124,7 +124,7 @@ impl Table {
 
     /// Where the items are.
     pub fn space(&self) -> Space {
-        Space { table_id: self.definition.id, index_number: TABLE_ROWS }
+        Space::new(self.definition.id, TABLE_ROWS)
     }
 
     /// The key of an item's row: of [`super::Target`], [`super::Store::get`] and ExclusiveStartKey.

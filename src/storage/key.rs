@@ -80,6 +80,11 @@ pub struct Space {
 }
 
 impl Space {
+    /// Index number 0: the items of the table.
+    pub const fn new(table_id: u32, index_number: u16) -> Space {
+        Space { table_id, index_number }
+    }
+
     pub(super) fn prefix(self) -> [u8; SPACE_BYTES] {
         let mut prefix = [0; SPACE_BYTES];
         prefix[..4].copy_from_slice(&self.table_id.to_be_bytes());

@@ -35,7 +35,7 @@ impl Dropped {
     /// Lower and exclusive upper bound of the row keys. Neither number can be the greatest of its type, or there would
     /// be no next.
     pub fn bounds(self) -> ([u8; layout::SPACE_BYTES], [u8; layout::SPACE_BYTES]) {
-        let prefix = |table_id, index_number| super::key::Space { table_id, index_number }.prefix();
+        let prefix = |table_id, index_number| super::key::Space::new(table_id, index_number).prefix();
         let Dropped { table_id, index_number } = self;
         if index_number == TABLE_ROWS {
             (prefix(table_id, 0), prefix(table_id.saturating_add(1), 0))
