@@ -2,6 +2,7 @@
 
 use crate::chart::{Axis, Chart, LINES_MAX, Line, Panel};
 use crate::row::Row;
+use crate::section::CEILING;
 use crate::targets::{self, Finding};
 use crate::workload::Family;
 use serde::Serialize;
@@ -17,6 +18,9 @@ pub struct Report {
     pub rows: Vec<Row>,
     findings: Vec<Finding>,
 }
+
+/// A result above this part of the generator's ceiling says as much about the generator as about the server.
+const NEAR_CEILING: f64 = 0.8;
 
 const COLUMNS: [&str; 12] = [
     "workload",
@@ -83,6 +87,14 @@ impl Report {
 
     /// The plots of the section, and everything so far to the files: a run that is cut short leaves what it has.
     pub fn end_section(&mut self) -> io::Result<()> {
+        let limited = limited_by_the_generator(&self.rows, &self.section);
+        if !limited.is_empty() {
+            let percent = 100.0 * NEAR_CEILING;
+            self.say(&format!(
+                "\nAbove {percent:.0} % of the generator's ceiling, so limited by it: {}.",
+                limited.join("; ")
+            ));
+        }
         let rows: Vec<_> = self.rows.iter().filter(|row| row.section == self.section && !row.is_part).collect();
         let charts = percentile_charts(&self.section, &rows);
         for (file, chart) in charts {
@@ -131,6 +143,20 @@ impl Report {
         let file = File { machine: &self.machine, rows: &self.rows, findings: &self.findings };
         fs::write(out.join("results.json"), serde_json::to_string(&file)? + "\n")?;
         fs::write(out.join("results.md"), format!("{}{targets}", self.text))
+    }
+}
+
+/// Titles of a section's closed loops that come near what the generator does against the fixed answer.
+fn limited_by_the_generator<'r>(rows: &'r [Row], section: &str) -> Vec<&'r str> {
+    let of_ceiling = |row: &&Row| row.section == CEILING;
+    let ceiling = rows.iter().filter(of_ceiling).map(|row| row.requests_per_second).fold(0.0, f64::max);
+    let is_limited = |row: &&Row| {
+        let is_closed = !row.is_part && row.setting.rate.is_none();
+        row.section == section && section != CEILING && is_closed && row.requests_per_second > NEAR_CEILING * ceiling
+    };
+    match ceiling > 0.0 {
+        true => rows.iter().filter(is_limited).map(|row| row.title.as_str()).collect(),
+        false => Vec::new(),
     }
 }
 
@@ -292,6 +318,20 @@ mod tests {
         assert_eq!(charts.len(), 1);
         let svg = charts[0].1.svg();
         assert_eq!((charts[0].0.as_str(), svg.matches("<polyline").count()), ("percentiles-connections.svg", 2));
+    }
+
+    #[test]
+    fn what_comes_near_the_ceiling_is_named() {
+        let row = |section: &str, title: &str, rate| {
+            let mut row = fixture::row();
+            (row.section, row.title, row.requests_per_second) = (section.into(), title.into(), rate);
+            row
+        };
+        let mut rows =
+            vec![row("operations", "near", 81.0), row("operations", "far", 79.0), row("other", "else", 90.0)];
+        assert!(limited_by_the_generator(&rows, "operations").is_empty(), "without a ceiling");
+        rows.push(row(CEILING, "fixed", 100.0));
+        assert_eq!(limited_by_the_generator(&rows, "operations"), ["near"]);
     }
 
     #[test]

@@ -42,8 +42,11 @@ const fn other(kind: Kind, name: &'static str, title: &'static str, flags: &'sta
 /// What the flags stand for when there is no section.
 pub const FLAGS: Section = table("flags", "As the flags say", "");
 
+/// The name of the section that all others are compared with.
+pub const CEILING: &str = "ceiling";
+
 pub const SECTIONS: &[Section] = &[
-    other(Kind::Ceiling, "ceiling", "The generator's ceiling: a fixed answer from an epoll loop of one thread", ""),
+    other(Kind::Ceiling, CEILING, "The generator's ceiling: a fixed answer from an epoll loop of one thread", ""),
     table("operations", "Operations, durability os", "--durability os"),
     table("operations-sync", "Operations, durability sync", "--durability sync"),
     table("durability", "Durability", "-w get,put,update,transact-2 --durability sync,interval=100,os"),
