@@ -32,7 +32,7 @@ RUN := timeout 900
 UNDER_TEST := --release --locked --config 'profile.release.package.jormundb.debug-assertions=true'
 BINARY := $(CARGO_TARGET_DIR)/release/jormundb
 # The load generator is a package of its own and does not know of RocksDB.
-LOAD_RUN := CARGO_TARGET_DIR=$(JORMUN_CACHE)/load-target timeout 3600 \
+LOAD_RUN := CARGO_TARGET_DIR=$(JORMUN_CACHE)/load-target timeout $$((5400 + $(SOAK_SECONDS))) \
 	cargo run --quiet --release --locked --manifest-path tools/load/Cargo.toml --
 LOAD_FLAGS ?=
 # Results of a suite: a Markdown report, a JSON file and plots.
@@ -86,7 +86,7 @@ check-clippy: system
 check-tidy: system
 	@$(BUILD) test $(UNDER_TEST) --test tidy
 
-bench: build ## Measure the server (10 min): make bench [LOAD_SECONDS=3 ENDPOINT=<host:port> LOAD_FLAGS=..]
+bench: build ## Measure the server (6 min): make bench [LOAD_SECONDS=3 ENDPOINT=<host:port> LOAD_FLAGS=..]
 	@$(call LOAD_MEASURE,standard) --suite standard
 
 bench-code: system ## Measure parts of the code with criterion: make bench-code [BENCH=<name>]
@@ -95,10 +95,10 @@ bench-code: system ## Measure parts of the code with criterion: make bench-code 
 bench-peers: build peers ## Measure Redis, dynalite, moto and dynoxide in turns with the server (5 min)
 	@$(call LOAD_MEASURE,peers) --section peers $$(tools/peers.sh flags)
 
-bench-report: build peers ## Measure all that PERFORMANCE.md reports (25 min)
+bench-report: build peers ## Measure all that PERFORMANCE.md reports (20 min)
 	@$(call LOAD_MEASURE,report) --suite report $$(tools/peers.sh flags)
 
-bench-all: build peers bench-code ## Measure everything: criterion, each section in full (1 h)
+bench-all: build peers bench-code ## Measure everything: criterion, each section in full (30 min)
 	@$(call LOAD_MEASURE,all) --suite all $$(tools/peers.sh flags)
 
 soak: build ## Load the server for a long time and watch what it takes: make soak [SOAK_SECONDS=600]

@@ -29,14 +29,24 @@ pub fn measure(session: &mut Session, tables: &Tables) -> io::Result<()> {
         let base = setting(&first.server, &first.durability, &data, first.connections);
         let closed = session.measure_closed(&target, &data, workload, base.clone())?;
         let setting = Setting { rate: Some((closed * FOREGROUND_SHARE).max(1.0)), ..base };
-        let (mut ratios, mut rates) = (Vec::new(), Vec::new());
+        let (mut ratios, mut rates, mut sums) = (Vec::new(), Vec::new(), None::<(Outcome, Outcome)>);
         for _ in 0..session.options.rounds {
             let (before, during) = one_round(session, &target, &data, workload, &setting)?;
+            let p99 = |outcome: &Outcome| outcome.tally.latency().value_at_quantile(0.99) as f64;
+            ratios.push(p99(&during) / p99(&before).max(1.0));
             rates.push(items as f64 / during.seconds);
+            match &mut sums {
+                Some(sums) => {
+                    sums.0.merge(before);
+                    sums.1.merge(during);
+                }
+                None => sums = Some((before, during)),
+            }
+        }
+        if let Some((before, during)) = sums {
             let with = |note: &str| Setting { note: Some(note.to_owned()), ..setting.clone() };
-            let before = session.record(workload, with("before"), &before);
-            let during = session.record(workload, with("while an index is filled"), &during);
-            ratios.push(during.latency_us.p99 / before.latency_us.p99);
+            session.record(workload, with("before"), &before);
+            session.record(workload, with("while an index is filled"), &during);
         }
         let name = format!("{}'s p99 while an index is filled / before", workload.title);
         session.report.finding(Finding::new(name, ratios, Limit::None));

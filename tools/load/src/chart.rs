@@ -7,7 +7,11 @@ use std::fmt::Write;
 
 const WIDTH: f64 = 860.0;
 const LEFT: f64 = 78.0;
-const LEGEND: f64 = 240.0;
+const LEGEND: f64 = 250.0;
+/// Letters of a line of the legend, at about 6 units each.
+const LEGEND_COLUMNS: usize = 35;
+const LEGEND_LINE: f64 = 15.0;
+const LEGEND_GAP: f64 = 6.0;
 const TOP: f64 = 44.0;
 const GAP: f64 = 30.0;
 const BOTTOM: f64 = 46.0;
@@ -139,8 +143,8 @@ impl Chart {
                  stroke-linejoin=\"round\"/>"
             );
         }
-        for (row, (index, line)) in legend_order(&panel.lines).into_iter().enumerate() {
-            let y = top + 10.0 + 20.0 * row as f64;
+        let mut y = top + 10.0;
+        for (index, line) in legend_order(&panel.lines) {
             let color = COLORS[index % COLORS.len()];
             let _ = writeln!(
                 svg,
@@ -148,7 +152,11 @@ impl Chart {
                 right + 14.0,
                 y - 6.0
             );
-            text(svg, right + 34.0, y, "", &line.label);
+            for part in wrapped(&line.label) {
+                text(svg, right + 34.0, y, "", &part);
+                y += LEGEND_LINE;
+            }
+            y += LEGEND_GAP;
         }
     }
 }
@@ -159,6 +167,21 @@ fn legend_order(lines: &[Line]) -> Vec<(usize, &Line)> {
     let end = |line: &Line| line.points.last().map_or(0.0, |point| point.1);
     order.sort_by(|left, right| end(right.1).total_cmp(&end(left.1)));
     order
+}
+
+/// Cut between words where a line of the legend is full.
+fn wrapped(label: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in label.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.len() + 1 + word.len() <= LEGEND_COLUMNS => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 fn rule(svg: &mut String, from: (f64, f64), to: (f64, f64)) {
@@ -187,6 +210,13 @@ mod tests {
         assert_eq!(ticks(&axis), [50.0, 100.0, 200.0, 500.0, 1000.0]);
         assert_eq!((axis.place(50.0), axis.place(1000.0), axis.place(1e9)), (0.0, 1.0, 1.0));
         assert_eq!(ticks(&Axis::logarithmic(1.0, 1e5, |value| value.to_string())).len(), 6);
+    }
+
+    #[test]
+    fn long_labels_are_wrapped() {
+        assert_eq!(wrapped("GetItem, uniform"), ["GetItem, uniform"]);
+        let lines = wrapped("GetItem, uniform, open loop, while an index is filled");
+        assert_eq!(lines, ["GetItem, uniform, open loop, while", "an index is filled"]);
     }
 
     #[test]

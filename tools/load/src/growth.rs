@@ -3,6 +3,7 @@
 
 use crate::control_plane;
 use crate::data_set::DataSet;
+use crate::measure::{self, Outcome};
 use crate::options::Tables;
 use crate::report::thousands;
 use crate::session::{Session, load_items, setting};
@@ -10,8 +11,8 @@ use crate::targets::{Finding, Limit};
 use crate::workload::Workload;
 use std::io;
 
-/// Rows of one size; the smallest CPU time counts, since what disturbs a run only ever adds.
-const RUNS: u32 = 3;
+/// Windows at one size; the smallest CPU time counts, since what disturbs a run only ever adds.
+const WINDOWS: u32 = 3;
 
 pub fn measure(session: &mut Session, tables: &Tables) -> io::Result<()> {
     let (target, first) = session.start_first(tables)?;
@@ -28,13 +29,20 @@ pub fn measure(session: &mut Session, tables: &Tables) -> io::Result<()> {
         }
         load_items(&target, &data)?;
         target.settle();
-        let mut least = f64::INFINITY;
-        for _ in 0..RUNS {
-            let mut setting = setting(&first.server, &first.durability, &data, first.connections);
-            setting.note = Some(format!("{} items", thousands(items as f64)));
-            let row = session.measure_once(&target, &data, get, setting)?;
-            least = least.min(row.server_cpu_us.unwrap_or(f64::INFINITY));
-        }
+        let shape = session.shape(first.connections, None);
+        let (outcome, least) = measure::direct(get, &data, &target, shape, |director| {
+            let mut sum = director.window(shape.duration)?;
+            let mut least = cpu_us(&sum);
+            for _ in 1..WINDOWS {
+                let outcome = director.window(shape.duration)?;
+                least = least.min(cpu_us(&outcome));
+                sum.merge(outcome);
+            }
+            Ok((sum, least))
+        })?;
+        let mut setting = setting(&first.server, &first.durability, &data, first.connections);
+        setting.note = Some(format!("{} items", thousands(items as f64)));
+        session.record(get, setting, &outcome);
         cpu.push(least);
     }
     control_plane::delete_tables(target.address, &data)?;
@@ -45,4 +53,9 @@ pub fn measure(session: &mut Session, tables: &Tables) -> io::Result<()> {
         session.report.finding(Finding::new(name, vec![largest / smallest], Limit::AtMost(1.5)));
     }
     Ok(())
+}
+
+/// Of the server, per request.
+fn cpu_us(outcome: &Outcome) -> f64 {
+    outcome.server_cpu.map_or(f64::INFINITY, |cpu| cpu.as_secs_f64() * 1e6 / outcome.tally.requests().max(1) as f64)
 }

@@ -225,29 +225,20 @@ fn percentile_chart(name: &str, rows: &[&Row]) -> Chart {
 
 /// What distinguishes a row from the others of a plot.
 fn label(row: &Row, rows: &[&Row]) -> String {
-    let differs = |of: &dyn Fn(&Row) -> String| rows.iter().any(|other| of(other) != of(row));
-    let mut parts = Vec::new();
-    if differs(&|row| row.setting.server.clone()) {
-        parts.push(row.setting.server.clone());
-    }
-    if differs(&|row| row.title.clone()) {
-        parts.push(row.title.clone());
-    }
-    if differs(&|row| row.setting.durability.clone()) {
-        parts.push(row.setting.durability.clone());
-    }
-    if differs(&|row| row.setting.connections.to_string()) {
-        parts.push(format!("{} connections", row.setting.connections));
-    }
-    if differs(&|row| row.setting.item_bytes.to_string()) {
-        parts.push(format!("{} B", row.setting.item_bytes));
-    }
-    if differs(&|row| row.setting.indexes.to_string()) {
-        parts.push(format!("{} indexes", row.setting.indexes));
-    }
-    if differs(&|row| row.setting.items.to_string()) {
-        parts.push(format!("{} items", thousands(row.setting.items as f64)));
-    }
+    let aspects: [fn(&Row) -> String; 9] = [
+        |row| row.setting.server.clone(),
+        |row| row.plain_title.to_owned(),
+        |row| if row.setting.rate.is_some() { "open loop" } else { "closed loop" }.to_owned(),
+        |row| row.setting.note.clone().unwrap_or_default(),
+        |row| row.setting.durability.clone(),
+        |row| format!("{} connections", row.setting.connections),
+        |row| format!("{} B", row.setting.item_bytes),
+        |row| format!("{} indexes", row.setting.indexes),
+        |row| format!("{} items", thousands(row.setting.items as f64)),
+    ];
+    let differs = |aspect: &fn(&Row) -> String| rows.iter().any(|other| aspect(other) != aspect(row));
+    let mut parts: Vec<String> = aspects.iter().filter(|aspect| differs(aspect)).map(|aspect| aspect(row)).collect();
+    parts.retain(|part| !part.is_empty());
     if parts.is_empty() { row.title.clone() } else { parts.join(", ") }
 }
 

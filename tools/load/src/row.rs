@@ -11,7 +11,10 @@ use std::time::Duration;
 pub struct Row {
     pub section: String,
     pub workload: String,
+    /// With the rate and the note.
     pub title: String,
+    #[serde(skip)]
+    pub plain_title: &'static str,
     #[serde(skip)]
     pub family: Family,
     /// One kind of a mixture's requests: latencies only, since the rest is not told apart.
@@ -75,6 +78,7 @@ impl Row {
             section: section.to_owned(),
             workload: workload.name.to_owned(),
             title: format!("{}{open}{note}", workload.title),
+            plain_title: workload.title,
             family: workload.family,
             is_part: false,
             setting,
@@ -140,7 +144,7 @@ fn percentiles(histogram: &Histogram<u64>) -> Vec<(f64, f64)> {
     let steps = (0..).take_while(|&index| beyond(index) <= reach.max(1.0) && index <= 6 * POINTS_PER_DECADE);
     let points = steps.map(|index| {
         let quantile = 1.0 - 1.0 / beyond(index);
-        (quantile, histogram.value_at_quantile(quantile) as f64 / 1e3)
+        ((quantile * 1e8).round() / 1e8, histogram.value_at_quantile(quantile) as f64 / 1e3)
     });
     points.collect()
 }
