@@ -255,6 +255,21 @@ mod tests {
     }
 
     #[test]
+    fn a_count_on_a_local_index_fetches_what_its_filter_looks_at() {
+        let mut database = database();
+        let query = r#""IndexName":"by_l","KeyConditionExpression":"p = :p","FilterExpression":"y > :y",
+            "ExpressionAttributeValues":{":p":{"S":"a"},":y":{"N":"15"}},"ReturnConsumedCapacity":"INDEXES""#;
+        let counted = concat!(
+            r#""Count":2,"ScannedCount":3,"ConsumedCapacity":{"TableName":"sorted","CapacityUnits":2.0,"#,
+            r#""Table":{"CapacityUnits":1.5},"LocalSecondaryIndexes":{"by_l":{"CapacityUnits":0.5}}}}"#
+        );
+        let request = |rest: &str| format!(r#"{{"TableName":"sorted",{query}{rest}}}"#);
+        database.answers("Query", &request(r#","Select":"COUNT""#), &format!("{{{counted}"));
+        let shown = format!(r#"{{"Items":[{{"y":{{"N":"20"}}}},{{"y":{{"N":"30"}}}}],{counted}"#);
+        database.answers("Query", &request(r#","ProjectionExpression":"y""#), &shown);
+    }
+
+    #[test]
     fn texts_of_aws() {
         let mut database = database();
         let key = r#""KeyConditionExpression":"p = :p","ExpressionAttributeValues":{":p":{"S":"a"}"#;

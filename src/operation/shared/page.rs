@@ -49,8 +49,8 @@ pub struct Page<'a> {
 
 /// What is shown of an item.
 pub enum Show<'a> {
-    /// Select=COUNT.
-    Count,
+    /// Select=COUNT. `fetched`: the filter looks at what only the whole item has.
+    Count { fetched: bool },
     /// What the row holds.
     Row(Option<Projection<'a>>),
     /// The whole item, fetched from the table by the index row's primary key.
@@ -178,7 +178,7 @@ impl<'a> Page<'a> {
 
     fn write(&self, call: &Call<'_>, writer: &mut Writer<'_>, arena: &'a Bump) -> Result<(), Failure> {
         writer.open(b'{');
-        let shows_items = !matches!(self.show, Show::Count);
+        let shows_items = !matches!(self.show, Show::Count { .. });
         if shows_items {
             writer.name("Items");
             writer.open(b'[');
@@ -244,15 +244,19 @@ impl<'a> Page<'a> {
         let row = EncodedItem::open(value)?;
         progress.evaluated_count += 1;
         progress.row_bytes += row.size();
-        let Show::Fetched(projection) = &self.show else {
-            let projection = if let Show::Row(projection) = &self.show { projection.as_ref() } else { None };
-            return self.show_item(row, projection, progress, writer, scratch);
+        let (fetched, projection) = match &self.show {
+            Show::Count { fetched } => (*fetched, None),
+            Show::Row(projection) => (false, projection.as_ref()),
+            Show::Fetched(projection) => (true, projection.as_ref()),
         };
+        if !fetched {
+            return self.show_item(row, projection, progress, writer, scratch);
+        }
         match self.source.fetch(call, key, scratch)? {
             Lookup::Found(stored) => {
                 let item = EncodedItem::open(&stored)?;
                 progress.fetched_halves += read_halves(item.size(), self.consistent);
-                self.show_item(item, projection.as_ref(), progress, writer, scratch)
+                self.show_item(item, projection, progress, writer, scratch)
             }
             // Removed since the scan began.
             Lookup::Missing => Ok(()),
@@ -277,7 +281,7 @@ impl<'a> Page<'a> {
             }
         }
         progress.shown_count += 1;
-        if matches!(self.show, Show::Count) {
+        if matches!(self.show, Show::Count { .. }) {
             return Ok(());
         }
         write_projected(item, projection, scratch, writer)

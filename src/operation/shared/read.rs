@@ -273,7 +273,9 @@ impl<'a> ReadParameters<'a> {
         projection: Option<Projection<'a>>,
     ) -> Result<Show<'a>, ApiError> {
         if checked.select == Some(Select::Count) {
-            return Ok(Show::Count);
+            let index = source.index().map(TableIndex::definition).filter(|index| !index.is_global());
+            let fetched = index.is_some_and(|index| missing_attribute(index, source, filter, None).is_some());
+            return Ok(Show::Count { fetched });
         }
         let Some(index) = source.index() else { return Ok(Show::Row(projection)) };
         let index = index.definition();
