@@ -43,6 +43,14 @@ impl Call<'_> {
         self.service.store.table(name).ok_or_else(ApiError::resource_not_found)
     }
 
+    /// The tables of a transaction's actions, all from one moment: with two versions of a table, its report would count
+    /// it twice.
+    pub fn tables<'n>(&self, names: impl Iterator<Item = &'n str>) -> Result<Vec<Arc<Table>>, ApiError> {
+        let catalog = self.catalog();
+        let find = |name| catalog.table(self.table_name(name)?).cloned();
+        names.map(|name| find(name).ok_or_else(ApiError::resource_not_found)).collect()
+    }
+
     /// A table's name given by name or ARN; `None` for an ARN of another region or account.
     pub fn table_name<'n>(&self, name: &'n str) -> Option<&'n str> {
         if name.starts_with("arn:") { self.service.location.table_name(name) } else { Some(name) }

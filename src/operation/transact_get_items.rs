@@ -82,9 +82,9 @@ fn prepare<'a>(call: &mut Call<'_>, gets: &[Get<'a>], arena: &'a bumpalo::Bump) 
         check_fault(get.key.and_then(|key| key.fault), call.wording)?;
         projections.push(get.projection.bind(call, arena)?);
     }
+    let tables = call.tables(gets.iter().map(|get| get.table_name.unwrap_or_default()))?;
     let mut keys = Vec::with_capacity(gets.len());
-    for get in gets {
-        let table = call.table(get.table_name.unwrap_or_default())?;
+    for (get, table) in gets.iter().zip(tables) {
         let key = PrimaryKey::from_key(table.definition(), get.key.map(|key| key.map).unwrap_or_default());
         keys.push((table, key));
     }

@@ -197,7 +197,7 @@ fn check_total_size(actions: &[Bound<'_>]) -> Result<(), ApiError> {
 
 /// Finds tables and keys. What is wrong with a key or with index keys cancels the transaction.
 fn resolve<'a>(actions: &[Bound<'a>], call: &Call<'_>, arena: &'a Bump) -> Result<Vec<Action<'a>>, ApiError> {
-    let tables = actions.iter().map(|action| call.table(action.table_name)).collect::<Result<Vec<_>, _>>()?;
+    let tables = call.tables(actions.iter().map(|action| action.table_name))?;
     let keys: Vec<_> = actions.iter().zip(&tables).map(|(action, table)| check_against_table(action, table)).collect();
     if let Some(Err(error)) = keys.iter().find(|key| key.as_ref().is_err_and(is_empty_key)) {
         return Err(error.clone());

@@ -11,6 +11,9 @@ mod harness;
 /// HTTP by hand, so that a test decides about every byte.
 mod http;
 
+/// Tables that change while requests name them.
+mod altered;
+
 /// What a kill leaves behind, under load and time after time.
 mod crash;
 
