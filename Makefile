@@ -22,6 +22,9 @@ ENDPOINT ?=
 BENCH_DIR ?= $(JORMUN_CACHE)/bench
 CRASH_CYCLES ?= 100
 CRASH_SEED ?= 1
+MODEL_STEPS ?= 250000
+MODEL_KILLS ?= 120
+MODEL_SEED ?= 1
 
 export JORMUN_CACHE ?= $(HOME)/.cache/jormundb
 export CARGO_TARGET_DIR ?= $(JORMUN_CACHE)/target
@@ -40,7 +43,8 @@ LOAD_MEASURE = $(LOAD_RUN) --seconds $(LOAD_SECONDS) --dir '$(BENCH_DIR)' --out 
 	$(if $(ENDPOINT),--endpoint '$(ENDPOINT)',--server $(BINARY)) $(LOAD_FLAGS)
 
 .PHONY: help run test test-rust test-python test-js build build-tests release check check-fmt check-clippy check-tidy \
-        crash-test bench bench-code bench-peers bench-report bench-all soak peers fuzz fmt install clean system python node
+        crash-test model-test bench bench-code bench-peers bench-report bench-all soak peers fuzz fmt install clean system \
+        python node
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -63,6 +67,10 @@ test-js: build-tests python node
 crash-test: build-tests ## Kill the server under load: make crash-test [CRASH_CYCLES=100 CRASH_SEED=1]
 	@CRASH_CYCLES=$(CRASH_CYCLES) CRASH_SEED=$(CRASH_SEED) timeout 7200 cargo test $(UNDER_TEST) --test integration \
 		crash:: -- --nocapture
+
+model-test: build-tests ## Compare the server with a model: make model-test [MODEL_STEPS=250000 MODEL_KILLS=120 MODEL_SEED=1]
+	@ulimit -n hard; MODEL_STEPS=$(MODEL_STEPS) MODEL_KILLS=$(MODEL_KILLS) MODEL_SEED=$(MODEL_SEED) timeout 7200 \
+		cargo test $(UNDER_TEST) --test integration model:: -- --nocapture
 
 build-tests: system
 	@$(BUILD) test $(UNDER_TEST) --no-run

@@ -12,7 +12,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::harness::Server;
-use crate::http::{Connection, Request};
+use crate::http::Connection;
+use crate::random::{Random, environment};
 
 const CLIENTS: u64 = 8;
 const ACCOUNTS: u64 = 12;
@@ -28,18 +29,6 @@ const CREATE_LOG: &str = r#"{"TableName":"log","BillingMode":"PAY_PER_REQUEST",
     "AttributeDefinitions":[{"AttributeName":"p","AttributeType":"N"},{"AttributeName":"r","AttributeType":"N"}],
     "KeySchema":[{"AttributeName":"p","KeyType":"HASH"},{"AttributeName":"r","KeyType":"RANGE"}]}"#;
 
-/// xorshift64: the seed decides who transfers what, and when the server is killed.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % bound
-    }
-}
-
 /// What was acknowledged, over all cycles.
 #[derive(Default)]
 struct Acknowledged {
@@ -49,13 +38,6 @@ struct Acknowledged {
     transferred: AtomicU64,
     /// Counts that were on their way when a kill came: they may have happened.
     counts_in_doubt: AtomicU64,
-}
-
-/// Sends a request; `None` if the server died before its answer.
-fn attempt(connection: &mut Connection, operation: &str, body: &Value) -> Option<(u16, Value)> {
-    connection.send_what_is_taken(&Request::new(operation, &body.to_string()).bytes());
-    let response = connection.receive_or_end()?;
-    Some((response.status, response.json()))
 }
 
 fn account_key(number: u64) -> Value {
@@ -76,7 +58,7 @@ fn client(address: SocketAddr, number: u64, seed: u64, acknowledged: &Acknowledg
         acknowledged.counts_in_doubt.fetch_add(1, Ordering::Relaxed);
         let count = json!({"TableName": "log", "Key": {"p": {"N": "-1"}, "r": {"N": "0"}},
             "UpdateExpression": "ADD n :one", "ExpressionAttributeValues": {":one": {"N": "1"}}});
-        let (status, answer) = attempt(&mut connection, "UpdateItem", &count)?;
+        let (status, answer) = connection.attempt("UpdateItem", &count)?;
         assert_eq!(status, 200, "{answer}");
         acknowledged.counted.fetch_add(1, Ordering::Relaxed);
         acknowledged.counts_in_doubt.fetch_sub(1, Ordering::Relaxed);
@@ -85,7 +67,7 @@ fn client(address: SocketAddr, number: u64, seed: u64, acknowledged: &Acknowledg
         let line = logged.load(Ordering::Relaxed) + 1;
         let item = json!({"p": {"N": number.to_string()}, "r": {"N": line.to_string()},
             "text": {"S": "x".repeat(random.below(400) as usize)}});
-        let (status, answer) = attempt(&mut connection, "PutItem", &json!({"TableName": "log", "Item": item}))?;
+        let (status, answer) = connection.attempt("PutItem", &json!({"TableName": "log", "Item": item}))?;
         assert_eq!(status, 200, "{answer}");
         logged.store(line, Ordering::Relaxed);
     }
@@ -97,7 +79,7 @@ fn transfer(connection: &mut Connection, random: &mut Random, acknowledged: &Ack
     let to = (from + 1 + random.below(ACCOUNTS - 1)) % ACCOUNTS;
     let amount = random.below(50) as i64 + 1;
     let gets = [from, to].map(|number| json!({"Get": {"TableName": "accounts", "Key": account_key(number)}}));
-    let (status, answer) = attempt(connection, "TransactGetItems", &json!({"TransactItems": gets}))?;
+    let (status, answer) = connection.attempt("TransactGetItems", &json!({"TransactItems": gets}))?;
     assert_eq!(status, 200, "{answer}");
     let update = |number: u64, position: usize, change: i64| {
         let old = balance(&answer["Responses"][position]["Item"]);
@@ -110,7 +92,7 @@ fn transfer(connection: &mut Connection, random: &mut Random, acknowledged: &Ack
     let token = format!("{:x}{:x}", random.below(u64::MAX), random.below(u64::MAX));
     let request = json!({"TransactItems": [update(from, 0, -amount), update(to, 1, amount)],
         "ClientRequestToken": token});
-    let (status, answer) = attempt(connection, "TransactWriteItems", &request)?;
+    let (status, answer) = connection.attempt("TransactWriteItems", &request)?;
     match status {
         200 => {
             acknowledged.transferred.fetch_add(1, Ordering::Relaxed);
@@ -126,28 +108,35 @@ fn auditor(address: SocketAddr) -> Option<()> {
     loop {
         let gets: Vec<Value> =
             (0..ACCOUNTS).map(|number| json!({"Get": {"TableName": "accounts", "Key": account_key(number)}})).collect();
-        let (status, answer) = attempt(&mut connection, "TransactGetItems", &json!({"TransactItems": gets}))?;
+        let (status, answer) = connection.attempt("TransactGetItems", &json!({"TransactItems": gets}))?;
         assert_eq!(status, 200, "{answer}");
         let sum: i64 = answer["Responses"].as_array().unwrap().iter().map(|response| balance(&response["Item"])).sum();
         assert_eq!(sum, TOTAL, "seen between transfers");
     }
 }
 
-/// All items of a table or index by their partition key.
-fn scan(connection: &mut Connection, request: &str) -> BTreeMap<String, Value> {
-    let answer = connection.call("Scan", request);
-    assert_eq!(answer.get("LastEvaluatedKey"), None);
-    let items = answer["Items"].as_array().unwrap().iter();
-    items.map(|item| (item["p"]["S"].as_str().unwrap().to_owned(), item.clone())).collect()
+/// All items of a table or index by their partition key, a few a page.
+fn scan(connection: &mut Connection, mut request: Value) -> BTreeMap<String, Value> {
+    request["Limit"] = json!(5);
+    let mut found = BTreeMap::new();
+    loop {
+        let page = connection.call("Scan", &request.to_string());
+        for item in page["Items"].as_array().unwrap() {
+            let other = found.insert(item["p"]["S"].as_str().unwrap().to_owned(), item.clone());
+            assert_eq!(other, None, "an item on two pages");
+        }
+        let Some(key) = page.get("LastEvaluatedKey") else { return found };
+        request["ExclusiveStartKey"] = key.clone();
+    }
 }
 
 fn check(connection: &mut Connection, acknowledged: &Acknowledged) {
-    let accounts = scan(connection, r#"{"TableName":"accounts"}"#);
+    let accounts = scan(connection, json!({"TableName": "accounts"}));
     assert_eq!(accounts.values().map(balance).sum::<i64>(), TOTAL, "no transfer happened by half");
     for item in accounts.values() {
         assert_eq!(item["digit"]["N"], balance(item).rem_euclid(10).to_string(), "{item}");
     }
-    let index = scan(connection, r#"{"TableName":"accounts","IndexName":"by_digit"}"#);
+    let index = scan(connection, json!({"TableName": "accounts", "IndexName": "by_digit"}));
     assert_eq!(index, accounts, "the index holds what the table implies");
     let described = connection.call("DescribeTable", r#"{"TableName":"accounts"}"#);
     assert_eq!(described["Table"]["ItemCount"], ACCOUNTS);
@@ -183,15 +172,11 @@ fn log_lines(connection: &mut Connection, number: usize) -> Vec<u64> {
     }
 }
 
-fn environment(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |value| value.parse().unwrap())
-}
-
 #[test]
 fn a_kill_at_any_moment_loses_nothing_acknowledged() {
     let (cycles, seed) = (environment("CRASH_CYCLES", 4), environment("CRASH_SEED", 1));
     println!("{cycles} cycles, CRASH_SEED={seed}");
-    let mut random = Random(seed.max(1));
+    let mut random = Random(seed);
     let directory = tempfile::tempdir().unwrap();
     let logged = std::iter::repeat_with(AtomicU64::default).take(CLIENTS as usize).collect();
     let acknowledged = Acknowledged { logged, ..Acknowledged::default() };
@@ -211,8 +196,7 @@ fn a_kill_at_any_moment_loses_nothing_acknowledged() {
         check(&mut connection, &acknowledged);
         thread::scope(|scope| {
             for number in 0..CLIENTS {
-                // Multiplied, or each client would repeat the sequence of the one before it.
-                let seed = random.below(u64::MAX).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+                let seed = random.next();
                 let (address, acknowledged) = (server.address, &acknowledged);
                 scope.spawn(move || client(address, number, seed, acknowledged));
             }

@@ -117,6 +117,13 @@ impl Response {
     }
 }
 
+/// The connection ended within a response.
+#[derive(Debug)]
+struct CutOff {
+    /// For the message of a failed test.
+    _received: String,
+}
+
 /// A keep-alive connection.
 pub struct Connection {
     pub stream: TcpStream,
@@ -160,69 +167,84 @@ impl Connection {
         if response.body.is_empty() { Value::Null } else { response.json() }
     }
 
+    /// Calls an operation; `None` if the server died before the whole answer was there.
+    pub fn attempt(&mut self, operation: &str, body: &Value) -> Option<(u16, Value)> {
+        self.send_what_is_taken(&Request::new(operation, &body.to_string()).bytes());
+        let response = self.receive_response(false).ok()??;
+        Some((response.status, response.json()))
+    }
+
     pub fn receive(&mut self) -> Response {
         self.receive_or_end().expect("a response, not the end of the connection")
     }
 
     /// The next response, or none when the server closes the connection first.
     pub fn receive_or_end(&mut self) -> Option<Response> {
-        self.receive_response(false)
+        self.receive_response(false).unwrap()
     }
 
     /// The response to a HEAD request: its `Content-Length` announces what is not sent.
     pub fn receive_head(&mut self) -> Response {
-        self.receive_response(true).expect("a response, not the end of the connection")
+        self.receive_response(true).unwrap().expect("a response, not the end of the connection")
     }
 
     pub fn is_at_end(&mut self) -> bool {
         self.received.is_empty() && !self.receive_more()
     }
 
-    fn receive_response(&mut self, is_head: bool) -> Option<Response> {
+    fn receive_response(&mut self, is_head: bool) -> Result<Option<Response>, CutOff> {
         let head_bytes = loop {
             if let Some(position) = self.received.windows(4).position(|window| window == b"\r\n\r\n") {
                 break position + 4;
             }
             if !self.receive_more() {
-                assert!(self.received.is_empty(), "cut off: {:?}", String::from_utf8_lossy(&self.received));
-                return None;
+                return if self.received.is_empty() { Ok(None) } else { Err(self.cut_off()) };
             }
         };
         let head = String::from_utf8(self.received.drain(..head_bytes).collect()).unwrap();
         let mut response = parse_head(&head);
         if response.header("Transfer-Encoding") == Some("chunked") {
-            response.body = self.receive_chunks();
+            response.body = self.receive_chunks()?;
         } else if !is_head && response.status != 100 {
             let length = response.header("Content-Length").expect("a length or chunks").parse().unwrap();
-            self.receive_until(length);
+            self.receive_until(length)?;
             response.body = self.received.drain(..length).collect();
         }
-        Some(response)
+        Ok(Some(response))
     }
 
-    fn receive_chunks(&mut self) -> Vec<u8> {
+    fn receive_chunks(&mut self) -> Result<Vec<u8>, CutOff> {
         let mut body = Vec::new();
         loop {
             let line_bytes = loop {
                 if let Some(position) = self.received.windows(2).position(|window| window == b"\r\n") {
                     break position;
                 }
-                assert!(self.receive_more(), "cut off in a chunk");
+                if !self.receive_more() {
+                    return Err(self.cut_off());
+                }
             };
             let line = String::from_utf8(self.received.drain(..line_bytes + 2).collect()).unwrap();
             let length = usize::from_str_radix(line.trim(), 16).unwrap();
-            self.receive_until(length + 2);
+            self.receive_until(length + 2)?;
             body.extend(self.received.drain(..length + 2).take(length));
             if length == 0 {
-                return body;
+                return Ok(body);
             }
         }
     }
 
-    fn receive_until(&mut self, length: usize) {
+    fn receive_until(&mut self, length: usize) -> Result<(), CutOff> {
         while self.received.len() < length {
-            assert!(self.receive_more(), "cut off: {:?}", String::from_utf8_lossy(&self.received));
+            if !self.receive_more() {
+                return Err(self.cut_off());
+            }
         }
+        Ok(())
+    }
+
+    fn cut_off(&self) -> CutOff {
+        CutOff { _received: String::from_utf8_lossy(&self.received).into_owned() }
     }
 
     /// False at the end of the connection.

@@ -11,11 +11,17 @@ mod harness;
 /// HTTP by hand, so that a test decides about every byte.
 mod http;
 
+/// Seeded randomness.
+mod random;
+
 /// Tables that change while requests name them.
 mod altered;
 
 /// What a kill leaves behind, under load and time after time.
 mod crash;
+
+/// Every answer and every state against a model, under load and kills.
+mod model;
 
 /// What framing has to bear: cut, pipelined, chunked, compressed and malformed requests.
 mod framing;
