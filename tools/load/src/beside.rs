@@ -20,6 +20,9 @@ const HEAVY_CONNECTIONS: usize = 4;
 /// The foreground's part of the rate that it reaches alone.
 pub const FOREGROUND_SHARE: f64 = 0.25;
 
+/// After heavy work has ended, so that the last of it is answered.
+const REST: Duration = Duration::from_millis(500);
+
 /// Heavy work begins so long before it is measured.
 const LEAD: Duration = Duration::from_millis(300);
 
@@ -59,6 +62,7 @@ fn in_turns(
     measure::direct(get, data, target, shape, |director| {
         let mut pair: Option<Pair> = None;
         for _ in 0..rounds {
+            director.pass(REST, &mut |_| {});
             let alone = director.window(shape.duration)?;
             let (beside, heavy) = beside_heavy(director, (target, data), heavy, shape)?;
             let p99 = |outcome: &Outcome| outcome.tally.latency().value_at_quantile(0.99) as f64;

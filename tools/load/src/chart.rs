@@ -9,7 +9,7 @@ const WIDTH: f64 = 860.0;
 const LEFT: f64 = 78.0;
 const LEGEND: f64 = 250.0;
 /// Letters of a line of the legend, at about 6 units each.
-const LEGEND_COLUMNS: usize = 35;
+const LEGEND_COLUMNS: usize = 33;
 const LEGEND_LINE: f64 = 15.0;
 const LEGEND_GAP: f64 = 6.0;
 const TOP: f64 = 44.0;
@@ -216,7 +216,7 @@ mod tests {
     fn long_labels_are_wrapped() {
         assert_eq!(wrapped("GetItem, uniform"), ["GetItem, uniform"]);
         let lines = wrapped("GetItem, uniform, open loop, while an index is filled");
-        assert_eq!(lines, ["GetItem, uniform, open loop, while", "an index is filled"]);
+        assert_eq!(lines, ["GetItem, uniform, open loop,", "while an index is filled"]);
     }
 
     #[test]

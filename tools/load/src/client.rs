@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 /// At least this often a thread looks at the window.
 const WAIT_MAX: Duration = Duration::from_millis(20);
 
-/// An answer that is still missing this long after its request, at the end of a run, is an error.
+/// An answer that is still missing this long after its request, at the end of a window, is an error.
 const OVERDUE: Duration = Duration::from_secs(5);
 
 /// Read at once; larger answers are put together from several reads.
@@ -41,6 +41,11 @@ pub struct Control {
 
 /// The window that ends a run.
 pub const STOP: u32 = u32::MAX;
+
+/// Measured windows and others, which are warm-ups and pauses, take turns.
+pub fn is_measured(window: u32) -> bool {
+    window % 2 == 1
+}
 
 impl Control {
     pub fn new() -> Control {
@@ -155,16 +160,20 @@ impl<'p> Client<'p> {
         loop {
             let window = self.control.window();
             if window == STOP {
-                self.end();
+                self.end_window();
                 return Ok(());
             }
             if window != self.window {
-                self.hand_over();
+                if is_measured(self.window) {
+                    self.end_window()
+                } else {
+                    self.hand_over()
+                }
                 self.window = window;
             }
             self.start_requests()?;
             if self.exhausted && self.idle.len() == self.connections.len() {
-                self.end();
+                self.end_window();
                 return Ok(());
             }
             events.clear();
@@ -294,16 +303,19 @@ impl<'p> Client<'p> {
         let _ = self.counted.send((self.window, tally));
     }
 
-    fn end(&mut self) {
+    /// The current window is over: what is still missing of it counts as wrong. Requests that were due and have not
+    /// left are given up, so that what follows does not begin with the backlog of something else.
+    fn end_window(&mut self) {
         let now = Instant::now();
         for connection in self.connections.iter().filter(|connection| connection.busy) {
             if now - connection.begun > OVERDUE {
                 self.tally.note_missing();
             }
         }
-        if let Some(pace) = &self.pace {
+        if let Some(pace) = &mut self.pace {
             let behind = now.saturating_duration_since(pace.due);
-            self.tally.unsent = (behind.as_secs_f64() / pace.interval.as_secs_f64()) as u64;
+            self.tally.unsent += (behind.as_secs_f64() / pace.interval.as_secs_f64()) as u64;
+            pace.due = pace.due.max(now);
         }
         self.hand_over();
     }

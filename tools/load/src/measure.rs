@@ -7,7 +7,7 @@
 //!
 //! A [`Director`] opens and closes the measured windows; what is counted in the others is thrown away.
 
-use crate::client::{Client, Control, Counted, STOP};
+use crate::client::{Client, Control, Counted, STOP, is_measured};
 use crate::data_set::DataSet;
 use crate::process::Target;
 use crate::progress::Progress;
@@ -153,8 +153,8 @@ impl Director<'_> {
 
     pub fn open(&mut self) -> Opened {
         let current = self.control.window();
-        // Odd windows are measured. Without a warm-up the first is open from the start.
-        let window = if current.is_multiple_of(2) { current + 1 } else { current };
+        // Without a warm-up the first is open from the start.
+        let window = if is_measured(current) { current } else { current + 1 };
         let opened =
             Opened { window, begun: Instant::now(), server_cpu: self.target.cpu_time(), client_cpu: own_cpu_time() };
         self.enter(window);

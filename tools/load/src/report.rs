@@ -206,7 +206,7 @@ fn percentile_chart(name: &str, rows: &[&Row]) -> Chart {
     let (low, high) = (values().fold(f64::INFINITY, f64::min), values().fold(0.0, f64::max));
     let reach = lines.iter().filter_map(|line| line.points.last()).map(|point| point.0).fold(10.0, f64::max);
     const NINES: [(f64, &str); 8] = [
-        (1.0, "0 %"),
+        (1.0, "0"),
         (2.0, "50 %"),
         (1e1, "90 %"),
         (1e2, "99 %"),
