@@ -85,7 +85,9 @@ pub fn measure(session: &mut Session, tables: &Tables) -> io::Result<()> {
         session.report.table(&format!("{name}: {durability}, {connections} connections, {rounds} rounds"));
         for entry in &contender.entries {
             let Some(outcome) = &entry.outcome else { continue };
-            let setting = setting(contender.name, contender.durability, &contender.data, connections);
+            // The first word: the others say the durability, which is shown beside.
+            let server = name.split(' ').next().unwrap_or(name);
+            let setting = setting(server, durability, &contender.data, connections);
             session.record(entry.workload, setting, outcome);
         }
     }
