@@ -229,6 +229,14 @@ impl Store {
         self.backfiller.close();
     }
 
+    /// Fills the indexes being created by one slice each, in place of the thread.
+    #[cfg(test)]
+    pub fn backfill_slice(&self) {
+        for (table, number) in backfill::indexes_being_created(&self.catalog.load()) {
+            backfill::step(&self.engine, &self.queue, &table, number).unwrap();
+        }
+    }
+
     pub fn statistics(&self) -> StoreStatistics {
         let (queued_count, queued_bytes) = self.queue.depth();
         StoreStatistics {

@@ -588,6 +588,51 @@ fn while_an_index_is_being_created() {
     database.refuses("UpdateTable", &delete, "ResourceNotFoundException", gone);
 }
 
+/// The consumed capacity of a PutItem into `hashed`: in all, and of the index `by_g`.
+fn units_of_put(database: &mut Database, item: &str) -> (f64, Option<f64>) {
+    let body = format!(r#"{{"TableName":"hashed","Item":{item},"ReturnConsumedCapacity":"INDEXES"}}"#);
+    let (status, answer) = database.call("PutItem", &body);
+    assert_eq!(status, 200, "{answer}");
+    let consumed = &serde_json::from_str::<Value>(&answer).expect("JSON")["ConsumedCapacity"];
+    let units = |value: &Value| value["CapacityUnits"].as_f64();
+    let index = units(&consumed["GlobalSecondaryIndexes"]["by_g"]);
+    let total = units(consumed).expect("a total");
+    assert_eq!(total, units(&consumed["Table"]).expect("the table's") + index.unwrap_or_default(), "{answer}");
+    (total, index)
+}
+
+/// A write pays for the entry that it makes, not for the one that the back-fill will make.
+#[test]
+fn units_of_an_index_being_created() {
+    let mut database = Database::with_tables();
+    // One slice is 128 items: what the back-fill has come to is passed, the rest is not.
+    for item in 0..300 {
+        database.fill("hashed", &[&format!(r#"{{"p":{{"S":"{item}"}},"g":{{"S":"g"}}}}"#)]);
+    }
+    database.stop_backfill();
+    let create = format!(
+        r#"{{"TableName":"hashed","AttributeDefinitions":[{{"AttributeName":"g","AttributeType":"S"}}],{}}}"#,
+        indexes(&[&creation("by_g", "g", "")])
+    );
+    assert_eq!(database.call("UpdateTable", &create).0, 200);
+    let change = |item: usize, to: &str| format!(r#"{{"p":{{"S":"{item}"}},"g":{{"S":"{to}"}}}}"#);
+    for item in 0..300 {
+        assert_eq!(units_of_put(&mut database, &change(item, "h")), (1.0, None), "not reached yet");
+    }
+    database.backfill_slice();
+    let passed: Vec<usize> =
+        (0..300).filter(|item| units_of_put(&mut database, &change(*item, "i")) == (3.0, Some(2.0))).collect();
+    assert_eq!(passed.len(), 128, "removal and addition of an entry for those that have one");
+    let first = passed[0];
+    assert_eq!(units_of_put(&mut database, &change(first, "i")), (1.0, None), "nothing changes");
+    let beyond = (0..300).find(|item| !passed.contains(item)).expect("two slices are left");
+    assert_eq!(units_of_put(&mut database, &change(beyond, "j")), (1.0, None));
+
+    let mut database = database.restart();
+    wait_for_index(&mut database);
+    assert_eq!(units_of_put(&mut database, &change(beyond, "k")), (3.0, Some(2.0)), "as of any index");
+}
+
 #[test]
 fn a_table_goes_with_the_index_that_was_being_created() {
     let mut database = Database::with_tables();
