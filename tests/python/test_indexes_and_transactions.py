@@ -54,6 +54,27 @@ def test_an_index_holds_the_items_with_its_keys(client, make_table):
     assert client.scan(TableName=table, IndexName="by_owner", Select="COUNT")["Count"] == 15
 
 
+def test_an_index_is_added_and_waited_for(client, make_table):
+    table = make_table("id:S")
+    for number in range(200):
+        client.put_item(TableName=table, Item=task(number, state="open" if number % 2 else "done", due=number))
+    definition = table_definition(table, "id:S", indexes=[BY_STATE])
+    description = client.update_table(
+        TableName=table,
+        AttributeDefinitions=definition["AttributeDefinitions"],
+        GlobalSecondaryIndexUpdates=[{"Create": definition["GlobalSecondaryIndexes"][0]}],
+    )["TableDescription"]
+    assert description["TableStatus"] == "UPDATING"
+    assert description["GlobalSecondaryIndexes"][0]["IndexStatus"] == "CREATING"
+    # The waiter for the table is one for its index too.
+    client.get_waiter("table_exists").wait(TableName=table, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+    (index,) = client.describe_table(TableName=table)["Table"]["GlobalSecondaryIndexes"]
+    assert (index["IndexStatus"], index["ItemCount"], "Backfilling" in index) == ("ACTIVE", 200, False)
+    assert len(open_tasks(client, table)) == 100
+    client.delete_table(TableName=table)
+    client.get_waiter("table_not_exists").wait(TableName=table, WaiterConfig={"Delay": 1, "MaxAttempts": 5})
+
+
 def test_an_index_follows_updates_and_deletes(client, make_table):
     table = make_table("id:S", indexes=[BY_STATE])
     random.seed(4)

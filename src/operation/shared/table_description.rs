@@ -2,6 +2,9 @@
 //!
 //! The table is usable as soon as its creation is acknowledged. CreateTable nevertheless answers CREATING as AWS does,
 //! because clients wait for ACTIVE afterwards, and find it.
+//!
+//! While an index is back-filled the table is UPDATING, as AWS's guide says: the SDKs' waiters for a table then wait
+//! for its index too. (AWS itself has been seen ACTIVE again as soon as back-filling begins.)
 
 use super::table_definition::warm_units;
 use crate::json::Writer;
