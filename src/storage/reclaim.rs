@@ -3,7 +3,8 @@
 //! ```text
 //! Draft::drop_rows                    rows deleted by a range tombstone, `d` record written, both in one batch
 //!   -> Reclaimer::add
-//!   -> reclaim: whole table files of the range are removed, what is left of it is compacted away
+//!   -> reclaim: whole table files of the range are removed, what is left of it is compacted away if it is much,
+//!               alone or together with what is left of others
 //!   -> the committer deletes the `d` record; until then a restart begins anew with `reclaim`
 //! ```
 //!
@@ -20,8 +21,11 @@ use super::error::Error;
 use super::layout::{self, MetadataKey};
 use super::queue::Queue;
 
-/// With less than this left in table files, ordinary compactions will do.
+/// With less than this left in table files by all that was dropped lately, ordinary compactions will do.
 const COMPACTION_BYTES_MIN: u64 = 8 * 1024 * 1024;
+
+/// So many small remains are kept in mind. Where tables come and go faster than that, compactions are many anyway.
+const REMAINS_COUNT_MAX: usize = 256;
 
 /// Rows that are deleted but still take space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,8 +88,9 @@ impl Reclaimer {
 
     /// The thread's body: works until `close`.
     pub fn run(&self, engine: &Engine, queue: &Queue) {
+        let mut remains = VecDeque::new();
         while let Some(dropped) = self.next() {
-            if let Err(error) = reclaim(engine, dropped) {
+            if let Err(error) = reclaim(engine, dropped, &mut remains) {
                 let table_id = dropped.table_id;
                 tracing::warn!(table_id, %error, "the space of a dropped table is not given back yet");
                 continue;
@@ -118,11 +123,23 @@ impl Reclaimer {
     }
 }
 
-fn reclaim(engine: &Engine, dropped: Dropped) -> Result<(), Error> {
+/// `remains`: what was reclaimed before and was not worth a compaction of its own.
+fn reclaim(engine: &Engine, dropped: Dropped, remains: &mut VecDeque<Dropped>) -> Result<(), Error> {
     let (lower, upper) = dropped.bounds();
     engine.db.delete_file_in_range(lower, upper)?;
-    if engine.file_bytes_between(&lower, &upper) >= COMPACTION_BYTES_MIN {
-        engine.db.compact_range(Some(lower), Some(upper));
+    let bytes_of = |dropped: &Dropped| {
+        let (lower, upper) = dropped.bounds();
+        engine.file_bytes_between(&lower, &upper)
+    };
+    remains.push_back(dropped);
+    remains.retain(|dropped| bytes_of(dropped) > 0);
+    if remains.iter().map(bytes_of).sum::<u64>() >= COMPACTION_BYTES_MIN {
+        for (lower, upper) in remains.drain(..).map(Dropped::bounds) {
+            engine.db.compact_range(Some(lower), Some(upper));
+        }
+    }
+    if remains.len() > REMAINS_COUNT_MAX {
+        remains.pop_front();
     }
     Ok(())
 }

@@ -38,6 +38,9 @@ mod overload;
 /// The README's program in Rust.
 mod readme;
 
+/// DeleteTable and CreateTable under the same name, while readers and writers go on.
+mod recreate;
+
 /// What a restart keeps, after a clean stop and after a kill.
 mod restart;
 
