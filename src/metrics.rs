@@ -111,6 +111,10 @@ impl Histogram {
         self.buckets.iter().map(Counter::get).sum()
     }
 
+    pub fn sum(&self) -> u64 {
+        self.sum.get()
+    }
+
     pub fn reading(&self) -> Reading {
         let counts = self.buckets[..=self.bounds.len()].iter().map(Counter::get).collect();
         Reading { bounds: self.bounds, counts, sum: self.sum.get() }

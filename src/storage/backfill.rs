@@ -17,7 +17,7 @@
 //! 2. The cursor moves only on the committer thread, in the batch that holds the entries up to it: after a crash the
 //!    back-fill goes on exactly where its last batch ended.
 //! 3. A slice is bounded, so mutations wait for at most one; after each the back-fill pauses for longer than the slice
-//!    took, the wait for a busy committer included.
+//!    took, the wait for a busy committer included, and longer still while there are mutations.
 //! 4. One damaged item does not keep an index from its other entries: it is counted, logged and left out. As long as
 //!    it is damaged it cannot be written over either, so the index does not come to differ from the table.
 //! 5. What fails for another reason, as a file that cannot be read, is tried again, less and less often.
@@ -32,9 +32,12 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use rocksdb::WriteBatch;
 
+use slice::SLICE_ROW_COUNT_MAX;
+
 use super::catalog::{Catalog, Table, TableIndex};
 use super::engine::Engine;
 use super::error::Error;
+use super::figures::CommitCounts;
 use super::layout::{self, MetadataKey};
 use super::queue::Queue;
 use crate::model::IndexDefinition;
@@ -43,10 +46,15 @@ use crate::model::table::IndexStatus;
 /// Reading a slice and committing it.
 mod slice;
 
-pub(super) use slice::{Progress, Skipped, Slice, step};
+pub(super) use slice::{Progress, SLICE_ROW_COUNT_MIN, Skipped, Slice, step};
 
-/// The pause after a slice, in times of what the slice took: the committer spends at most a third of its time here.
+/// The pause after a slice, in times of what the slice took. Beside writes the committer spends at most a ninth of its
+/// time here, so that most of them do not meet a slice; readers only share the processor.
 const PAUSE_FACTOR: u32 = 2;
+const PAUSE_FACTOR_BESIDE_WRITES: u32 = 8;
+
+/// Beside more writes than items filled: a table that grows faster than its index would never have one.
+const PAUSE_FACTOR_BEHIND: u32 = 1;
 
 /// How often the log tells of progress.
 const REPORT_INTERVAL: Duration = Duration::from_secs(10);
@@ -181,8 +189,9 @@ impl Backfiller {
     }
 
     /// The thread's body: fills all indexes being created, a slice of each in turn, until `close`.
-    fn run(&self, engine: &Engine, catalog: &ArcSwap<Catalog>, queue: &Queue) {
+    fn run(&self, engine: &Engine, catalog: &ArcSwap<Catalog>, queue: &Queue, counts: &CommitCounts) {
         let mut jobs = HashMap::new();
+        let mut pace = Pace::new(counts.mutations());
         loop {
             let creating = indexes_being_created(&catalog.load());
             // In this order: an index created after `close` is left alone.
@@ -198,13 +207,14 @@ impl Backfiller {
                     continue;
                 }
                 worked = true;
-                match step(engine, queue, &table, number) {
+                match step(engine, queue, &table, number, pace.row_count) {
                     Ok(slice) => self.complete(job, &table, number, slice),
                     // Nothing is written any more until the next start, which goes on from the cursor.
                     Err(Error::Closed | Error::Poisoned(_)) => return,
                     Err(error) => job.fail(&table, number, &error),
                 }
-                if !self.pause(PAUSE_FACTOR * start.elapsed()) {
+                let factor = pace.adapt(counts.mutations());
+                if !self.pause(factor * start.elapsed()) {
                     return;
                 }
             }
@@ -254,8 +264,9 @@ pub(super) fn spawn(
     engine: Arc<Engine>,
     catalog: Arc<ArcSwap<Catalog>>,
     queue: Arc<Queue>,
+    counts: Arc<CommitCounts>,
 ) -> std::io::Result<JoinHandle<()>> {
-    Builder::new().name("backfill".into()).spawn(move || backfiller.run(&engine, &catalog, &queue))
+    Builder::new().name("backfill".into()).spawn(move || backfiller.run(&engine, &catalog, &queue, &counts))
 }
 
 pub(super) fn indexes_being_created(catalog: &Catalog) -> Vec<(Arc<Table>, u16)> {
@@ -265,6 +276,32 @@ pub(super) fn indexes_being_created(catalog: &Catalog) -> Vec<(Arc<Table>, u16)>
         creating.extend(numbers.map(|number| (Arc::clone(table), number)));
     }
     creating
+}
+
+/// How large the next slice is and how long the pause before it: small and long beside writes, so that they do not feel
+/// it, but not so that they outrun it.
+struct Pace {
+    row_count: usize,
+    /// When the last slice had ended.
+    mutations: u64,
+}
+
+impl Pace {
+    fn new(mutations: u64) -> Pace {
+        Pace { row_count: SLICE_ROW_COUNT_MIN, mutations }
+    }
+
+    /// After a slice: the factor of the pause. `mutations`: all since the start.
+    fn adapt(&mut self, mutations: u64) -> u32 {
+        let since = mutations.saturating_sub(std::mem::replace(&mut self.mutations, mutations));
+        let factor = match since {
+            0 => PAUSE_FACTOR,
+            since if since <= self.row_count as u64 => PAUSE_FACTOR_BESIDE_WRITES,
+            _ => PAUSE_FACTOR_BEHIND,
+        };
+        self.row_count = (since as usize).clamp(SLICE_ROW_COUNT_MIN, SLICE_ROW_COUNT_MAX);
+        factor
+    }
 }
 
 /// What the thread remembers of an index between two slices.
@@ -381,6 +418,25 @@ mod tests {
         assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 60, 60]);
         job.report(&table, 1, &Slice { progress: Progress::Going, skipped: Vec::new() });
         assert_eq!((job.retry_at, job.retry_interval), (None, RETRY_INTERVAL_MIN), "a success ends it");
+    }
+
+    #[test]
+    fn writes_slow_a_back_fill_down_but_do_not_outrun_it() {
+        let mut pace = Pace::new(1000);
+        let mut mutations = 1000;
+        for (more, factor, row_count) in [
+            (0, PAUSE_FACTOR, 32),
+            (1, PAUSE_FACTOR_BESIDE_WRITES, 32),
+            (32, PAUSE_FACTOR_BESIDE_WRITES, 32),
+            (33, PAUSE_FACTOR_BEHIND, 33),
+            (90, PAUSE_FACTOR_BEHIND, 90),
+            (80, PAUSE_FACTOR_BESIDE_WRITES, 80),
+            (5000, PAUSE_FACTOR_BEHIND, 128),
+            (0, PAUSE_FACTOR, 32),
+        ] {
+            mutations += more;
+            assert_eq!((pace.adapt(mutations), pace.row_count), (factor, row_count), "after {more}");
+        }
     }
 
     #[test]

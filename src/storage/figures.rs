@@ -34,6 +34,13 @@ impl Default for CommitCounts {
     }
 }
 
+impl CommitCounts {
+    /// Mutations of all batches.
+    pub fn mutations(&self) -> u64 {
+        self.batch_mutations.sum()
+    }
+}
+
 /// RocksDB as it is now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EngineFigures {

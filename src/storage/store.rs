@@ -132,6 +132,7 @@ impl Store {
             Arc::clone(&self.engine),
             Arc::clone(&self.catalog),
             Arc::clone(&self.queue),
+            Arc::clone(&self.counts),
         )?);
         if let Durability::Interval(interval) = durability {
             let (engine, stop) = (Arc::clone(&self.engine), Arc::clone(&self.stop));
@@ -233,7 +234,8 @@ impl Store {
     #[cfg(test)]
     pub fn backfill_slice(&self) {
         for (table, number) in backfill::indexes_being_created(&self.catalog.load()) {
-            backfill::step(&self.engine, &self.queue, &table, number).unwrap();
+            let row_count = backfill::SLICE_ROW_COUNT_MIN;
+            backfill::step(&self.engine, &self.queue, &table, number, row_count).unwrap();
         }
     }
 

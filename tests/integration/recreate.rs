@@ -144,7 +144,7 @@ fn get(play: &Play, connection: &mut Connection) {
         match response.status {
             200 => {
                 let found = response.json()["Item"]["round"]["N"].take();
-                assert!(found.is_null() || found == round.to_string(), "{found} in round {round}");
+                assert!(found.is_null() || found == json!(round.to_string()), "{found} in round {round}");
             }
             _ => check_refusal("GetItem", &response, &[NOT_FOUND, OTHER_KEY]),
         }

@@ -605,7 +605,7 @@ fn units_of_put(database: &mut Database, item: &str) -> (f64, Option<f64>) {
 #[test]
 fn units_of_an_index_being_created() {
     let mut database = Database::with_tables();
-    // One slice is 128 items: what the back-fill has come to is passed, the rest is not.
+    // One slice is 32 items: what the back-fill has come to is passed, the rest is not.
     for item in 0..300 {
         database.fill("hashed", &[&format!(r#"{{"p":{{"S":"{item}"}},"g":{{"S":"g"}}}}"#)]);
     }
@@ -622,10 +622,10 @@ fn units_of_an_index_being_created() {
     database.backfill_slice();
     let passed: Vec<usize> =
         (0..300).filter(|item| units_of_put(&mut database, &change(*item, "i")) == (3.0, Some(2.0))).collect();
-    assert_eq!(passed.len(), 128, "removal and addition of an entry for those that have one");
+    assert_eq!(passed.len(), 32, "removal and addition of an entry for those that have one");
     let first = passed[0];
     assert_eq!(units_of_put(&mut database, &change(first, "i")), (1.0, None), "nothing changes");
-    let beyond = (0..300).find(|item| !passed.contains(item)).expect("two slices are left");
+    let beyond = (0..300).find(|item| !passed.contains(item)).expect("slices are left");
     assert_eq!(units_of_put(&mut database, &change(beyond, "j")), (1.0, None));
 
     let mut database = database.restart();

@@ -17,13 +17,15 @@ use crate::storage::queue::Queue;
 use crate::storage::read::Tier;
 use crate::storage::scan::{Row, ScanOptions};
 
-/// A slice takes at most about a millisecond of the committer: this many items of 400 bytes, or fewer large ones.
-const SLICE_ROW_COUNT: usize = 128;
-const SLICE_BYTES: usize = 256 * 1024;
+/// A write may wait for the slice before it, so the slice is what the slowest writes take longer: 0.2 ms for this many
+/// items of 400 bytes. With 128 it is 0.6 ms, as measured (see PERFORMANCE.md).
+pub(in crate::storage) const SLICE_ROW_COUNT_MIN: usize = 32;
 
-/// Items written into a slice between its reading and its turn may make it longer; beyond this the rest is left to the
-/// next slice.
-const SLICE_ROW_COUNT_MAX: usize = 2 * SLICE_ROW_COUNT;
+/// For a table that is written faster than small slices fill its index.
+pub(in crate::storage) const SLICE_ROW_COUNT_MAX: usize = 128;
+
+/// Fewer items if they are large.
+const SLICE_BYTES: usize = 128 * 1024;
 
 /// Blocks that a back-fill reads would flush what is hot. The committer finds those of its slice in the page cache of
 /// the system, where the back-fill's own read has just put them.
@@ -57,35 +59,39 @@ pub(in crate::storage) struct Skipped {
 
 /// Fills an index by one slice: reads it here, so that the committer does not wait for the disk, and has the committer
 /// make the entries.
+///
+/// Of `row_count` items; of up to twice as many if more were written into the slice between its reading and its turn.
+/// What is beyond is left to the next one.
 pub(in crate::storage) fn step(
     engine: &Engine,
     queue: &Queue,
     table: &Arc<Table>,
     number: u16,
+    row_count: usize,
 ) -> Result<Slice, Error> {
     let Some(index) = table.indexes().iter().find(|index| index.number() == number) else {
         return Ok(Slice::empty(Progress::Gone));
     };
-    let last = read_slice(engine, table, &index.fill().cursor())?;
+    let last = read_slice(engine, table, &index.fill().cursor(), row_count)?;
     let (sender, receiver) = mpsc::sync_channel(1);
     let table = Arc::clone(table);
     queue.push_run(Box::new(move |committer| {
         // The receiver is below: it waits.
-        let _ = sender.send(committer.backfill(&table, number, last.as_deref()));
+        let _ = sender.send(committer.backfill(&table, number, last.as_deref(), 2 * row_count));
     }));
     // A closed queue has dropped the closure and the sender with it.
     receiver.recv().unwrap_or(Err(Error::Closed))
 }
 
 /// Reads the items of the next slice and returns the row key of the last one. `None`: they are the table's last.
-fn read_slice(engine: &Engine, table: &Table, cursor: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+fn read_slice(engine: &Engine, table: &Table, cursor: &[u8], row_count_max: usize) -> Result<Option<Vec<u8>>, Error> {
     let arena = Bump::new();
     let mut rows = engine.scan(slice_bounds(table, cursor, None, &arena), SCAN);
     let (mut row_count, mut bytes) = (0, 0);
     while let Row::Found { key, value } = rows.advance()? {
         row_count += 1;
         bytes += value.len();
-        if row_count == SLICE_ROW_COUNT || bytes >= SLICE_BYTES {
+        if row_count == row_count_max || bytes >= SLICE_BYTES {
             return Ok(Some(key.to_vec()));
         }
     }
@@ -111,7 +117,13 @@ impl Slice {
 impl Committer {
     /// Makes the entries of the items after the index's cursor, up to and with the row key `last` or the end of the
     /// table, and then moves the cursor.
-    fn backfill(&mut self, table: &Arc<Table>, number: u16, last: Option<&[u8]>) -> Result<Slice, Error> {
+    fn backfill(
+        &mut self,
+        table: &Arc<Table>,
+        number: u16,
+        last: Option<&[u8]>,
+        row_count_max: usize,
+    ) -> Result<Slice, Error> {
         self.engine.check_poison()?;
         let catalog = self.catalog.load_full();
         let Some(table) = catalog.current(table) else { return Ok(Slice::empty(Progress::Gone)) };
@@ -119,7 +131,7 @@ impl Committer {
         let Some(position) = table.indexes().iter().position(creating) else {
             return Ok(Slice::empty(Progress::Gone));
         };
-        let slice = self.add_entries(&catalog, table, position, last)?;
+        let slice = self.add_entries(&catalog, table, position, last, row_count_max)?;
         if slice.progress == Progress::Finished {
             self.activate(table, number)?;
         }
@@ -133,6 +145,7 @@ impl Committer {
         table: &Arc<Table>,
         position: usize,
         last: Option<&[u8]>,
+        row_count_max: usize,
     ) -> Result<Slice, Error> {
         let index = &table.indexes()[position];
         let (arena, mut scratch) = (Bump::new(), Bump::new());
@@ -141,7 +154,7 @@ impl Committer {
         let mut rows = self.engine.scan(slice_bounds(table, &filled.cursor, last, &arena), SCAN);
         let (mut row_count, mut skipped) = (0, Vec::new());
         let is_whole = loop {
-            if row_count == SLICE_ROW_COUNT_MAX {
+            if row_count == row_count_max {
                 break false;
             }
             let Row::Found { key, value } = rows.advance()? else { break true };

@@ -7,7 +7,7 @@ use bumpalo::Bump;
 
 use super::fixture::*;
 use crate::model::table::IndexStatus;
-use crate::storage::backfill::{Progress, step};
+use crate::storage::backfill::{Progress, SLICE_ROW_COUNT_MIN as SLICE_ROW_COUNT, step};
 use crate::storage::layout::MetadataKey;
 use crate::storage::*;
 
@@ -49,7 +49,9 @@ fn remove_indexes(store: &Store) -> Arc<Table> {
 /// One slice of the table's last index, whatever the thread does.
 fn slice(store: &Store) -> Progress {
     let table = store.table("t").unwrap();
-    step(&store.engine, &store.queue, &table, table.definition().next_index_number - 1).unwrap().progress
+    step(&store.engine, &store.queue, &table, table.definition().next_index_number - 1, SLICE_ROW_COUNT)
+        .unwrap()
+        .progress
 }
 
 fn wait_until_active(store: &Store) -> Arc<Table> {
@@ -70,7 +72,7 @@ fn record_count(store: &Store) -> usize {
 
 #[test]
 fn an_index_is_filled_with_what_was_there() {
-    for item_count in [0, 1, 127, 128, 129, 1000] {
+    for item_count in [0, 1, SLICE_ROW_COUNT - 1, SLICE_ROW_COUNT, SLICE_ROW_COUNT + 1, 1000] {
         let (_directory, store, _) = store(item_count);
         let table = add_index(&store, "g");
         assert!(table.indexes()[0].is_being_created());
@@ -84,13 +86,14 @@ fn an_index_is_filled_with_what_was_there() {
 
 #[test]
 fn every_kind_of_write_between_every_two_slices() {
-    let (_directory, store, _) = store(1000);
+    let item_count = 8 * SLICE_ROW_COUNT;
+    let (_directory, store, _) = store(item_count);
     store.stop_backfill();
     add_index(&store, "g");
     let table = store.table("t").unwrap();
     let mut slice_count = 0;
     loop {
-        for number in (slice_count * 11 % 7..1000).step_by(7) {
+        for number in (slice_count * 11 % 7..item_count).step_by(7) {
             let change = match (number + slice_count) % 5 {
                 0 => Change::Delete,
                 choice => Change::Put(item_text(number, choice + 1)),
@@ -108,7 +111,7 @@ fn every_kind_of_write_between_every_two_slices() {
             Progress::Gone => panic!("it is there"),
         }
     }
-    assert!((6..14).contains(&slice_count), "{slice_count} slices of at most 128 items");
+    assert!((6..14).contains(&slice_count), "{slice_count} slices for about 8 times their items");
     assert_eq!(slice(&store), Progress::Gone);
     let table = store.table("t").unwrap();
     write(&store, &table, "last", None, Change::Put("p=last g=n".into()));
@@ -128,7 +131,7 @@ fn a_restart_goes_on_from_the_cursor() {
         write(&store, &table, "5", None, Change::Put(item_text(5, seen.len() + 2)));
     }
     let entry_count = store.table("t").unwrap().indexes()[0].item_count();
-    assert!(entry_count > 100);
+    assert!(entry_count > 30);
     store.engine.flush().unwrap();
     drop(store);
     store = Store::open(&options(directory.path())).unwrap();
@@ -241,8 +244,8 @@ fn damaged_items_are_left_out_counted_and_do_not_stop_the_others() {
     assert_eq!(store.backfills(), [last.clone()]);
     assert_eq!(slice(&store), Progress::Going);
     let now = store.backfills().pop().unwrap();
-    assert_eq!(now.items_done, 128);
-    last = BackfillProgress { items_done: 128, skipped: now.skipped, ..last };
+    assert_eq!(now.items_done, SLICE_ROW_COUNT as u64);
+    last = BackfillProgress { items_done: now.items_done, skipped: now.skipped, ..last };
     assert_eq!(now, last);
     drop(store);
 
