@@ -1,6 +1,7 @@
 //! Results as they come: Markdown on the terminal, and with `--out` as a file beside a JSON file and the plots.
 
 use crate::chart::{Axis, Chart, LINES_MAX, Line, Panel};
+use crate::options::Options;
 use crate::row::Row;
 use crate::section::CEILING;
 use crate::targets::{self, Finding};
@@ -53,8 +54,12 @@ impl Report {
         self.text.push('\n');
     }
 
-    pub fn opening(&mut self, threads: u32) {
-        let line = format!("{}; generator: {threads} thread(s).", self.machine);
+    pub fn opening(&mut self, options: &Options) {
+        let Options { threads, seconds, warm_up, rounds, .. } = options;
+        let line = format!(
+            "{}; generator: {threads} thread(s), {seconds} s per row behind {warm_up} s of warm-up, {rounds} round(s).",
+            self.machine
+        );
         self.say(&line);
         self.say("Latencies and CPU time per request in microseconds; server and generator on one machine.");
     }

@@ -28,7 +28,7 @@ impl Session {
 
     pub fn run(mut self) -> io::Result<()> {
         let sections = self.sections()?;
-        self.report.opening(self.options.threads);
+        self.report.opening(&self.options);
         for section in sections {
             let begun = Instant::now();
             self.report.section(section.name, section.title);
