@@ -20,7 +20,7 @@ pub fn medium() -> String {
     format!(r#"{{"TableName":"orders","Item":{{{ORDER}}}}}"#)
 }
 
-/// A PutItem of about 20 KB: the same order with a line for each of 230 articles.
+/// A PutItem of about 20 KB: the same order with a line for each of 247 articles.
 pub fn large() -> String {
     let line = |index: u32| {
         format!(
@@ -29,7 +29,7 @@ pub fn large() -> String {
             index % 9 + 1
         )
     };
-    let lines: Vec<_> = (1..=230).map(line).collect();
+    let lines: Vec<_> = (1..=247).map(line).collect();
     format!(r#"{{"TableName":"orders","Item":{{{ORDER},"lines":{{"L":[{}]}}}}}}"#, lines.join(","))
 }
 
