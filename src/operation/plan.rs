@@ -171,7 +171,7 @@ impl Action<'_> {
                 NewItem::Unchanged => old,
                 NewItem::Removed => None,
             };
-            self.result.units = WriteUnits::of(&self.table, self.row_key, old, after, scratch)?;
+            self.result.units = WriteUnits::of(&self.table, old, after, scratch)?;
         }
         Ok(new)
     }

@@ -269,7 +269,7 @@ pub(super) fn spawn(
     Builder::new().name("backfill".into()).spawn(move || backfiller.run(&engine, &catalog, &queue, &counts))
 }
 
-pub(super) fn indexes_being_created(catalog: &Catalog) -> Vec<(Arc<Table>, u16)> {
+fn indexes_being_created(catalog: &Catalog) -> Vec<(Arc<Table>, u16)> {
     let mut creating = Vec::new();
     for table in catalog.tables() {
         let numbers = table.indexes().iter().filter(|index| index.is_being_created()).map(TableIndex::number);

@@ -227,7 +227,7 @@ impl TableIndex {
 
     /// Whether the entry of the item in this row is the committer's to maintain: of an index being created, only the
     /// items that the back-fill has passed.
-    pub fn covers(&self, row_key: &[u8]) -> bool {
+    pub(super) fn covers(&self, row_key: &[u8]) -> bool {
         !self.is_being_created() || self.fill.has_passed(row_key)
     }
 

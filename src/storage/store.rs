@@ -230,15 +230,6 @@ impl Store {
         self.backfiller.close();
     }
 
-    /// Fills the indexes being created by one slice each, in place of the thread.
-    #[cfg(test)]
-    pub fn backfill_slice(&self) {
-        for (table, number) in backfill::indexes_being_created(&self.catalog.load()) {
-            let row_count = backfill::SLICE_ROW_COUNT_MIN;
-            backfill::step(&self.engine, &self.queue, &table, number, row_count).unwrap();
-        }
-    }
-
     pub fn statistics(&self) -> StoreStatistics {
         let (queued_count, queued_bytes) = self.queue.depth();
         StoreStatistics {

@@ -86,11 +86,6 @@ impl Database {
         self.worker.service().store.stop_backfill();
     }
 
-    /// Fills indexes being created by one slice each.
-    pub fn backfill_slice(&self) {
-        self.worker.service().store.backfill_slice();
-    }
-
     /// Creates so many tables more, all at once.
     pub fn add_tables(&self, count: usize) {
         let created = self.worker.service().store.alter(move |draft| {

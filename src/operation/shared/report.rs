@@ -73,26 +73,24 @@ pub struct WriteUnits {
 }
 
 impl WriteUnits {
-    /// Units of replacing `old` by `new` in a row. To be asked on the committer thread, which fills indexes too.
+    /// Units of replacing `old` by `new`.
     ///
-    /// Of an index being created, a write is charged for what it does itself: nothing for an item that the back-fill
-    /// has still to come to, and then as for any index. DynamoDB's documentation says that writes use the units of an
-    /// index during its back-fill, that the back-fill itself is accounted apart (OnlineIndexConsumedWriteCapacity), and
-    /// nothing of what ReturnConsumedCapacity shows meanwhile. This way no entry is charged twice, and the total is the
-    /// sum of the arms, which name an index from the first write that it costs something.
+    /// An index counts from when it is ACTIVE. What DynamoDB answers while it fills one is not documented; in its metrics
+    /// it accounts that work apart (OnlineIndexConsumedWriteCapacity). Whether a write maintains an entry of an index
+    /// being created depends on how far the back-fill is, which no client can see; this way the same write costs the
+    /// same until the index can be queried, and the total is always the sum of the arms.
     pub fn of(
         table: &Table,
-        row_key: &[u8],
         old: Option<EncodedItem<'_>>,
         new: Option<EncodedItem<'_>>,
         scratch: &Bump,
     ) -> Result<WriteUnits, storage::Error> {
         let bytes = old.map_or(0, |item| item.size()).max(new.map_or(0, |item| item.size()));
         let changes = index_changes(table, old, new, scratch)?;
-        let maintained = changes.iter().filter(|change| table.indexes()[change.index].covers(row_key));
+        let charged = changes.iter().filter(|change| !table.indexes()[change.index].is_being_created());
         Ok(WriteUnits {
             table: bytes.div_ceil(WRITE_UNIT_BYTES).max(1) as u64,
-            indexes: maintained.map(|change| (change.index, change.write_units())).collect(),
+            indexes: charged.map(|change| (change.index, change.write_units())).collect(),
         })
     }
 
