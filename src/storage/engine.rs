@@ -80,40 +80,74 @@ impl Engine {
         let block_cache = Cache::new_hyper_clock_cache(options.block_cache_bytes, 0);
         let database = database_options(options, &block_cache);
         let db = DB::open(&database, path).map_err(|error| open_error(path, &error))?;
-        let engine = Engine {
-            db,
-            tiers: TierOptions::new(),
-            block_cache,
-            sync_times: Histogram::of_times(),
-            statistics: options.statistics.then_some(database),
-            poison: OnceLock::new(),
-            #[cfg(test)]
-            fail_writes: std::sync::atomic::AtomicBool::new(false),
-        };
+        let engine = Engine::new(db, block_cache, options.statistics.then_some(database));
         engine.check_version(path)?;
         Ok(engine)
     }
 
+    /// Opens an existing database without changing a byte of its directory, its lock included: that is the caller's.
+    pub fn open_read_only(options: &StoreOptions) -> Result<Engine, OpenError> {
+        let path = options.path.as_path();
+        Engine::require_database(path)?;
+        let block_cache = Cache::new_hyper_clock_cache(options.block_cache_bytes, 0);
+        let db = DB::open_for_read_only(&database_options(options, &block_cache), path, false)
+            .map_err(|error| open_error(path, &error))?;
+        let engine = Engine::new(db, block_cache, None);
+        if !engine.has_version(path)? {
+            return Err(OpenError::Corrupt { path: path.into(), detail: "it has no format version".into() });
+        }
+        Ok(engine)
+    }
+
+    /// Opens an existing database: for commands that must not create one where a path is mistyped.
+    pub fn open_existing(options: &StoreOptions) -> Result<Engine, OpenError> {
+        Engine::require_database(&options.path)?;
+        Engine::open(options)
+    }
+
+    pub fn require_database(path: &Path) -> Result<(), OpenError> {
+        if path.join("CURRENT").exists() {
+            return Ok(());
+        }
+        Err(OpenError::Io { path: path.into(), detail: "it is not a data directory: no file CURRENT in it".into() })
+    }
+
+    fn new(db: DB, block_cache: Cache, statistics: Option<Options>) -> Engine {
+        Engine {
+            db,
+            tiers: TierOptions::new(),
+            block_cache,
+            sync_times: Histogram::of_times(),
+            statistics,
+            poison: OnceLock::new(),
+            #[cfg(test)]
+            fail_writes: std::sync::atomic::AtomicBool::new(false),
+        }
+    }
+
     /// Reads the format version; a database without any record is new and gets one.
     fn check_version(&self, path: &Path) -> Result<(), OpenError> {
+        if self.has_version(path)? {
+            return Ok(());
+        }
+        if !self.is_empty() {
+            let detail = "a RocksDB database without this server's format version".into();
+            return Err(OpenError::Corrupt { path: path.into(), detail });
+        }
+        let mut batch = WriteBatch::new();
+        batch.put(MetadataKey::format_version(), FORMAT_VERSION.to_le_bytes());
+        self.write(batch, true).map_err(|error| OpenError::Io { path: path.into(), detail: error.to_string() })
+    }
+
+    /// Whether there is a format version; it is an error if it is not this program's.
+    fn has_version(&self, path: &Path) -> Result<bool, OpenError> {
         let corrupt = |detail: String| OpenError::Corrupt { path: path.into(), detail };
         let value = self.metadata(MetadataKey::format_version()).map_err(|error| corrupt(error.to_string()))?;
-        match value {
-            Some(value) => {
-                let found =
-                    layout::read_u32(&value, "the format version").map_err(|error| corrupt(error.to_string()))?;
-                match found {
-                    FORMAT_VERSION => Ok(()),
-                    0 => Err(corrupt("its format version is 0".into())),
-                    _ => Err(OpenError::NewerFormat { path: path.into(), found, supported: FORMAT_VERSION }),
-                }
-            }
-            None if self.is_empty() => {
-                let mut batch = WriteBatch::new();
-                batch.put(MetadataKey::format_version(), FORMAT_VERSION.to_le_bytes());
-                self.write(batch, true).map_err(|error| OpenError::Io { path: path.into(), detail: error.to_string() })
-            }
-            None => Err(corrupt("a RocksDB database without this server's format version".into())),
+        let Some(value) = value else { return Ok(false) };
+        match layout::read_u32(&value, "the format version").map_err(|error| corrupt(error.to_string()))? {
+            FORMAT_VERSION => Ok(true),
+            0 => Err(corrupt("its format version is 0".into())),
+            found => Err(OpenError::NewerFormat { path: path.into(), found, supported: FORMAT_VERSION }),
         }
     }
 

@@ -84,6 +84,23 @@ impl Idempotency<'_> {
 
 const RECORD_BYTES: usize = 16 + 8;
 
+/// Checks a stored record against its key: a token, and a time within the bucket.
+pub(super) fn check_record(key: &[u8], record: &[u8]) -> Result<(), Error> {
+    let Some((prefix, token)) = key.split_at_checked(MetadataKey::BUCKET_BYTES) else {
+        return Err(Error::corrupt("the key of a request token is too short"));
+    };
+    let (Some(time), true) = (record.last_chunk(), record.len() == RECORD_BYTES) else {
+        return Err(malformed(record));
+    };
+    if token.is_empty() || std::str::from_utf8(token).is_err() {
+        return Err(Error::corrupt("a request token is empty or not UTF-8"));
+    }
+    match MetadataKey::bucket(u64::from_le_bytes(*time) / BUCKET_MS) == *prefix {
+        true => Ok(()),
+        false => Err(Error::corrupt("the time of a request token is not in its bucket")),
+    }
+}
+
 fn malformed(record: &[u8]) -> Error {
     Error::corrupt(format!("the record of a request token has {} bytes", record.len()))
 }

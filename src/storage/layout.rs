@@ -73,31 +73,31 @@ pub(super) struct MetadataKey {
 
 impl MetadataKey {
     pub fn format_version() -> MetadataKey {
-        MetadataKey::new(b'v', &[])
+        MetadataKey::new(MetadataKey::VERSION, &[])
     }
 
     pub fn next_table_id() -> MetadataKey {
-        MetadataKey::new(b'n', &[])
+        MetadataKey::new(MetadataKey::NEXT_TABLE_ID, &[])
     }
 
     pub fn table(id: u32) -> MetadataKey {
-        MetadataKey::new(b't', &id.to_be_bytes())
+        MetadataKey::new(MetadataKey::TABLE, &id.to_be_bytes())
     }
 
     pub fn counters(id: u32) -> MetadataKey {
-        MetadataKey::new(b'c', &id.to_be_bytes())
+        MetadataKey::new(MetadataKey::COUNTERS, &id.to_be_bytes())
     }
 
     pub fn dropped(id: u32, index_number: u16) -> MetadataKey {
-        MetadataKey::of_index(b'd', id, index_number)
+        MetadataKey::of_index(MetadataKey::DROPPED, id, index_number)
     }
 
     pub fn cursor(id: u32, index_number: u16) -> MetadataKey {
-        MetadataKey::of_index(b'b', id, index_number)
+        MetadataKey::of_index(MetadataKey::CURSOR, id, index_number)
     }
 
     pub fn fill(id: u32, index_number: u16) -> MetadataKey {
-        MetadataKey::of_index(b'p', id, index_number)
+        MetadataKey::of_index(MetadataKey::FILL, id, index_number)
     }
 
     fn of_index(kind: u8, id: u32, index_number: u16) -> MetadataKey {
@@ -122,8 +122,14 @@ impl MetadataKey {
         (bounds[0], bounds[1])
     }
 
+    pub const VERSION: u8 = b'v';
+    pub const NEXT_TABLE_ID: u8 = b'n';
     pub const TABLE: u8 = b't';
+    pub const COUNTERS: u8 = b'c';
     pub const DROPPED: u8 = b'd';
+    pub const CURSOR: u8 = b'b';
+    pub const FILL: u8 = b'p';
+    pub const TOKEN: u8 = b'i';
 
     /// Bytes of an `i` key up to its token.
     pub const BUCKET_BYTES: usize = 5 + 8;
@@ -131,7 +137,7 @@ impl MetadataKey {
     /// What the keys of the `i` records of a bucket begin with; also their lower bound.
     pub fn bucket(bucket: u64) -> [u8; MetadataKey::BUCKET_BYTES] {
         let mut bytes = [0; MetadataKey::BUCKET_BYTES];
-        bytes[4] = b'i';
+        bytes[4] = MetadataKey::TOKEN;
         bytes[5..].copy_from_slice(&bucket.to_be_bytes());
         bytes
     }
@@ -160,11 +166,11 @@ pub(super) fn read_u32(value: &[u8], what: &str) -> Result<u32, Error> {
     }
 }
 
-/// Table id and index number in the key of a `d` record.
+/// Table id and index number in the key of a `d` or `b` record.
 pub(super) fn read_dropped_key(key: &[u8]) -> Result<(u32, u16), Error> {
     match key.get(5..).unwrap_or_default() {
         &[a, b, c, d, e, f] => Ok((u32::from_be_bytes([a, b, c, d]), u16::from_be_bytes([e, f]))),
-        _ => Err(Error::corrupt("the key of a record of a dropped table has the wrong length")),
+        _ => Err(Error::corrupt("the key of a record of a dropped table or a cursor has the wrong length")),
     }
 }
 

@@ -9,12 +9,13 @@
 //!                                            -> Mutation::complete for each, then one wake per waker
 //! back-fill       slices of items  -> queue -> committer: entries of a new index, one WriteBatch
 //! control plane   Store::alter  -> queue -> committer: a closure on the catalog, one synced WriteBatch, new snapshot
+//! maintenance     Directory::verify, Directory::rebuild while no server runs
 //! ```
 //!
 //! Invariants:
 //!
-//! 1. Only the committer thread writes rows, counters and the catalog. So every mutation and every alteration is
-//!    serializable with all others, without a lock per table or key.
+//! 1. Only the committer thread writes rows, counters and the catalog ([`Directory::rebuild`] works where there is
+//!    none). So every mutation and every alteration is serializable with all others, without a lock per table or key.
 //! 2. An item, its index rows and its table's counters are in one WriteBatch: after a crash they agree.
 //! 3. What a reader sees is in the WAL, and in `Durability::Sync` it is on disk. Whether an item comes from the
 //!    hot-item cache or from the engine makes no difference to what it is.
@@ -79,6 +80,15 @@ mod reclaim;
 /// Opening, the door, closing.
 mod store;
 
+/// Checking a directory, and mending its indexes, while no server uses it.
+mod verify;
+
+/// Locks of directories.
+mod lock;
+
+/// What work of minutes tells while it lasts.
+mod progress;
+
 pub use alter::Draft;
 pub use backfill::BackfillProgress;
 pub use bounds::{Bounds, Direction, SortCondition};
@@ -90,9 +100,11 @@ pub use idempotency::Idempotency;
 pub use index::{IndexChange, IndexEntry, index_changes};
 pub use key::{KeyValue, Space, decode_index_row_key, decode_row_key};
 pub use mutation::{Decision, Mutation, Outcome, Target, Wake};
+pub use progress::{Finding, Observer};
 pub use read::{Lookup, Snapshot, StoredBytes, Tier};
 pub use scan::{Row, Rows, ScanOptions};
 pub use store::{Durability, Store, StoreOptions, StoreStatistics};
+pub use verify::{Directory, Repair, Selection, TableSummary, Verification};
 
 #[cfg(test)]
 mod tests;
