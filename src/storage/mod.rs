@@ -9,7 +9,7 @@
 //!                                            -> Mutation::complete for each, then one wake per waker
 //! back-fill       slices of items  -> queue -> committer: entries of a new index, one WriteBatch
 //! control plane   Store::alter  -> queue -> committer: a closure on the catalog, one synced WriteBatch, new snapshot
-//! maintenance     Directory::verify, Directory::rebuild while no server runs
+//! maintenance     BackupSource::create beside all this; Directory::verify, Directory::rebuild while no server runs
 //! ```
 //!
 //! Invariants:
@@ -86,11 +86,15 @@ mod verify;
 /// Locks of directories.
 mod lock;
 
+/// Copies of a database, and databases from copies.
+mod backup;
+
 /// What work of minutes tells while it lasts.
 mod progress;
 
 pub use alter::Draft;
 pub use backfill::BackfillProgress;
+pub use backup::{BackupError, BackupInfo, BackupReport, BackupSource, list_backups, restore};
 pub use bounds::{Bounds, Direction, SortCondition};
 pub use catalog::{Catalog, Table, TableIndex};
 pub use error::{Error, OpenError};
