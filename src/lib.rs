@@ -4,6 +4,9 @@
 /// Flags and environment to a validated configuration.
 pub mod config;
 
+/// Maintenance of a data directory: verify, rebuild-index, backup, restore.
+pub mod command;
+
 /// Sockets: event loops over io_uring, connections, the blocking pool, shutdown.
 pub mod server;
 

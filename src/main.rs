@@ -2,6 +2,7 @@
 
 use clap::Parser;
 use jormundb::clock::Clock;
+use jormundb::command::control;
 use jormundb::config::{ACCOUNT_ID, Config};
 use jormundb::model::arn::Location;
 use jormundb::operation::Service;
@@ -31,6 +32,9 @@ fn main() -> ExitCode {
         .with_max_level(LevelFilter::INFO)
         .with_target(false)
         .init();
+    if let Some(command) = &config.command {
+        return command.run(&config.data_dir);
+    }
     match run(&config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -77,6 +81,8 @@ fn run(config: &Config) -> Result<(), Box<dyn Error>> {
     if let Some(monitor) = &monitor {
         monitor.serving(&service, server.observed());
     }
+    let control = control::Listener::start(&config.data_dir, service.store.backup_source())
+        .inspect_err(|error| tracing::warn!(%error, "no control.sock: backups need this server to be stopped"));
     print_banner(config, server.address(), monitor.as_ref().map(Monitor::address))?;
 
     // Returns when the first signal arrives.
@@ -87,10 +93,16 @@ fn run(config: &Config) -> Result<(), Box<dyn Error>> {
     if let Some(monitor) = &monitor {
         monitor.stopping();
     }
+    let backup_is_made = control.is_ok_and(control::Listener::stop);
     server.stop();
     service.store.close()?;
     if let Some(monitor) = monitor {
         monitor.stop();
+    }
+    if backup_is_made {
+        tracing::warn!("stopped in the middle of a backup: it is not made, earlier ones are as they were");
+        // At once: an ordinary end would pull RocksDB away from under the thread that copies.
+        signal_hook::low_level::exit(0);
     }
     tracing::info!("stopped");
     Ok(())

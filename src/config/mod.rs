@@ -7,6 +7,7 @@ mod observe;
 
 pub use observe::ObserveOptions;
 
+use crate::command::Command;
 use crate::storage::Durability;
 use clap::Parser;
 use std::fmt::Display;
@@ -24,7 +25,12 @@ const THREADS_MAX: usize = 1024;
 /// A DynamoDB-compatible database server.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "jormundb", version, about, max_term_width = 100)]
+#[command(subcommand_help_heading = "Maintenance", disable_help_subcommand = true)]
 pub struct Config {
+    /// `None` serves.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
     /// TCP port to listen on; 0 takes a free one and prints it
     #[arg(short, long, env = "JORMUN_PORT", default_value_t = 8002, value_parser = parse_port)]
     pub port: u16,
@@ -33,8 +39,8 @@ pub struct Config {
     #[arg(long, env = "JORMUN_HOST", default_value = "127.0.0.1", value_parser = parse_host)]
     pub host: IpAddr,
 
-    /// Directory that holds all data; created if missing
-    #[arg(short, long, env = "JORMUN_DATA_DIR", default_value = "./data", value_name = "DIR")]
+    /// Directory that holds all data; a server creates it if it is missing
+    #[arg(short, long, env = "JORMUN_DATA_DIR", default_value = "./data", value_name = "DIR", global = true)]
     pub data_dir: PathBuf,
 
     /// Log every request with its operation, table, status and microseconds

@@ -134,23 +134,26 @@ pub fn run_to_end(directory: &Path, flags: &[&str]) -> (ExitStatus, String) {
     (status, text + &other.join().unwrap())
 }
 
-fn command(directory: &Path, flags: &[&str]) -> Command {
-    let mut command = Command::new(binary());
+/// The program without flags and without the variables that stand for flags.
+pub fn program() -> Command {
+    let mut command = Command::new(PathBuf::from(env!("CARGO_BIN_EXE_jormundb")));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("JORMUN_")) {
         command.env_remove(name);
     }
+    command.stdin(Stdio::null());
+    command
+}
+
+fn command(directory: &Path, flags: &[&str]) -> Command {
+    let mut command = program();
     for (flag, default) in [("--port", "0"), ("--host", "127.0.0.1")] {
         if !flags.contains(&flag) {
             command.args([flag, default]);
         }
     }
     command.arg("--data-dir").arg(directory).args(flags);
-    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    command.stdout(Stdio::piped());
     command
-}
-
-fn binary() -> PathBuf {
-    PathBuf::from(env!("CARGO_BIN_EXE_jormundb"))
 }
 
 /// Reads to the end on a thread of its own, so that the server can always print.

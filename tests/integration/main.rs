@@ -17,6 +17,9 @@ mod random;
 /// Tables that change while requests name them.
 mod altered;
 
+/// The maintenance commands: verify, rebuild-index, backup, restore.
+mod commands;
+
 /// What a kill leaves behind, under load and time after time.
 mod crash;
 

@@ -11,17 +11,17 @@ import subprocess
 import sys
 
 import pytest
-from conftest import Server
+from conftest import Server, binary
 
 README = pathlib.Path(__file__).parent.parent.parent / "README.md"
 ADDRESS = "http://127.0.0.1:8002"
 PYTHON_FOLDER = pathlib.Path(sys.executable).parent
 
 
-def blocks(language, *outputs):
-    """The blocks in this language with what follows each: (code, printed or None)."""
-    section = README.read_text().split("\n## Walk-through\n")[1].split("\n## ")[0]
-    found = re.findall(r"^```(\w+)\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+def blocks(language, *outputs, section="Walk-through"):
+    """The section's blocks in this language with what follows each: (code, printed or None)."""
+    text = README.read_text().split(f"\n## {section}\n")[1].split("\n## ")[0]
+    found = re.findall(r"^```(\w+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     following = found[1:] + [("", "")]
     return [
         (code, printed if next_language in outputs else None)
@@ -42,8 +42,8 @@ def environment(tmp_path_factory):
         yield os.environ | {"PATH": path, "AWS_PAGER": "", "ADDRESS": server.url}
 
 
-def run(command, environment):
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=180, check=False)
+def run(command, environment, cwd=None):
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=cwd, timeout=180, check=False)
     assert done.returncode == 0, f"{command}\n{done.stderr}"
     return done.stdout
 
@@ -73,3 +73,12 @@ def test_the_python_program(environment):
     keys = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
     program = code.replace(ADDRESS, environment["ADDRESS"])
     assert run([sys.executable, "-c", program], environment | keys) == printed
+
+
+def test_the_maintenance_commands(tmp_path):
+    """Beside a running server, from the folder that its data directory is in."""
+    ((code, _),) = blocks("sh", section="Back up, restore, verify")
+    environment = os.environ | {"PATH": f"{pathlib.Path(binary()).parent}:{os.environ['PATH']}"}
+    with Server(tmp_path / "data"):
+        outputs = [run(["bash", "-euc", line], environment, tmp_path) for line in commands(code)]
+    assert [output.split(" ")[0] for output in outputs] == ["backup", "backup", "backup", "all", "0"]
