@@ -75,10 +75,10 @@ pub struct WriteUnits {
 impl WriteUnits {
     /// Units of replacing `old` by `new`.
     ///
-    /// An index counts from when it is ACTIVE. What DynamoDB answers while it fills one is not documented; in its metrics
-    /// it accounts that work apart (OnlineIndexConsumedWriteCapacity). Whether a write maintains an entry of an index
-    /// being created depends on how far the back-fill is, which no client can see; this way the same write costs the
-    /// same until the index can be queried, and the total is always the sum of the arms.
+    /// An index counts from when it is ACTIVE. What DynamoDB answers while it fills one is not documented; in its
+    /// metrics it accounts that work apart (OnlineIndexConsumedWriteCapacity). Whether a write maintains an entry of an
+    /// index being created depends on how far the back-fill is, which no client can see; this way the same write costs
+    /// the same until the index can be queried, and the total is always the sum of the arms.
     pub fn of(
         table: &Table,
         old: Option<EncodedItem<'_>>,
