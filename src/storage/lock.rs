@@ -16,8 +16,8 @@ pub(super) enum Mode {
     Exclusive,
 }
 
-/// Locks a directory as long as the file is open; [`io::ErrorKind::WouldBlock`] if another process holds it. `None`: the
-/// directory cannot be written, so nobody can lock it.
+/// Locks a directory as long as the file is open; [`io::ErrorKind::WouldBlock`] if another process holds it. `None`:
+/// the directory cannot be written, so nobody can lock it.
 pub(super) fn take(directory: &Path, mode: Mode) -> io::Result<Option<File>> {
     let name = directory.join("LOCK");
     let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&name);

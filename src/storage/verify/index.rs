@@ -1,8 +1,8 @@
 //! An index against its table, in both directions, in bounded memory.
 //!
 //! The entries that the items imply and the entries that are there are two sets. Each is read once, in the order in
-//! which it lies on the disk, and summed up in a [`Digest`] that does not depend on the order. Equal digests: equal sets.
-//! Only if they differ does [`differences`] look for every entry of one side on the other.
+//! which it lies on the disk, and summed up in a [`Digest`] that does not depend on the order. Equal digests: equal
+//! sets. Only if they differ does [`differences`] look for every entry of one side on the other.
 
 use bumpalo::Bump;
 use xxhash_rust::xxh3::Xxh3;

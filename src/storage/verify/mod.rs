@@ -9,8 +9,8 @@
 //! Directory::rebuild     table, index as above, and what differs is written anew
 //! ```
 //!
-//! What is not as the format says goes to an [`Observer`] and ends nothing; only what makes further reading pointless is
-//! an error. Memory is bounded: rows are read one by one and summed up ([`index::Digest`]).
+//! What is not as the format says goes to an [`Observer`] and ends nothing; only what makes further reading pointless
+//! is an error. Memory is bounded: rows are read one by one and summed up ([`index::Digest`]).
 
 /// RocksDB's checksums.
 mod checksums;

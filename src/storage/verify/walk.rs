@@ -1,8 +1,8 @@
 //! Reading the rows of a space to its end, past blocks that cannot be read.
 //!
-//! An iterator of RocksDB ends at a damaged block. The next block begins at a key that nobody tells, but a seek to a key
-//! behind the damaged one succeeds. So the least partition hash is searched at which a seek succeeds, with steps that
-//! double and then by halves: at most 128 seeks.
+//! An iterator of RocksDB ends at a damaged block. The next block begins at a key that nobody tells, but a seek to a
+//! key behind the damaged one succeeds. So the least partition hash is searched at which a seek succeeds, with steps
+//! that double and then by halves: at most 128 seeks.
 
 use bumpalo::Bump;
 
