@@ -26,3 +26,6 @@ mod reads;
 
 /// The hot-item cache in front of it all.
 mod hot_items;
+
+/// How mutations come together in one batch.
+mod groups;
