@@ -3,7 +3,7 @@
 use clap::Parser;
 use jormundb::clock::Clock;
 use jormundb::command::control;
-use jormundb::config::{ACCOUNT_ID, Config};
+use jormundb::config::{ACCOUNT_ID, Config, LogFormat, ObserveOptions};
 use jormundb::model::arn::Location;
 use jormundb::operation::Service;
 use jormundb::server::{self, ConnectionCounts, Monitor, Server};
@@ -15,7 +15,6 @@ use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use tracing_subscriber::filter::LevelFilter;
 
 /// What a shell reports of a process that was interrupted: the status after a second signal.
 const EXIT_INTERRUPTED: i32 = 130;
@@ -26,12 +25,7 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let config = Config::parse();
-    tracing_subscriber::fmt()
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .with_max_level(LevelFilter::INFO)
-        .with_target(false)
-        .init();
+    start_logging(&config.observe);
     if let Some(command) = &config.command {
         return command.run(&config.data_dir);
     }
@@ -41,6 +35,19 @@ fn main() -> ExitCode {
             eprintln!("jormundb: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Log lines go to the standard error.
+fn start_logging(options: &ObserveOptions) {
+    let lines = tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_max_level(options.log_level.filter())
+        .with_target(false);
+    match options.log_format {
+        LogFormat::Text => lines.init(),
+        LogFormat::Json => lines.json().flatten_event(true).init(),
     }
 }
 
@@ -75,6 +82,7 @@ fn run(config: &Config) -> Result<(), Box<dyn Error>> {
         request_memory_bytes: config.request_memory.0,
         region: config.region.clone(),
         verbose: config.verbose,
+        slow_request_ms: config.observe.slow_request_ms,
         watch_lag: monitor.is_some(),
     };
     let server = Server::start(listeners, &options, &service)?;

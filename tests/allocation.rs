@@ -104,6 +104,7 @@ fn a_steady_state_get_item_allocates_nothing() {
         request_memory_bytes: 256 << 20,
         region: "us-east-1".into(),
         verbose: false,
+        slow_request_ms: 1000,
         watch_lag: false,
     };
     let server = Server::start(listeners, &options, &service).expect("the server starts");

@@ -5,7 +5,7 @@ pub mod hot_cache;
 /// Metrics and health.
 mod observe;
 
-pub use observe::ObserveOptions;
+pub use observe::{LogFormat, LogLevel, ObserveOptions};
 
 use crate::command::Command;
 use crate::storage::Durability;
@@ -261,7 +261,8 @@ mod tests {
         assert_eq!(config.request_memory, Size(1 << 30));
         assert_eq!((config.max_connections, config.idle_timeout), (20_000, 300));
         assert_eq!(config.region, "us-east-1");
-        assert_eq!(config.observe.metrics_address, None);
+        assert_eq!((config.observe.metrics_address, config.observe.slow_request_ms), (None, 1000));
+        assert_eq!((config.observe.log_format, config.observe.log_level), (LogFormat::Text, LogLevel::Info));
         assert!(config.io_threads() >= 1 && config.pool_threads() >= 4);
     }
 
@@ -270,7 +271,7 @@ mod tests {
         let config = parse(
             "-p 0 --host ::1 -d /tmp/x -v --io-threads 3 --pool-threads 5 --durability interval=50 --block-cache 1GB \
              --hot-cache 0 --memtable 16M --max-connections 7 --idle-timeout 9 --region eu-west-1 \
-             --metrics-address 127.0.0.1:0",
+             --metrics-address 127.0.0.1:0 --log-format json --log-level warn --slow-request-ms 0",
         )
         .expect("good flags");
         assert_eq!(config.address().to_string(), "[::1]:0");
@@ -281,6 +282,8 @@ mod tests {
         assert_eq!(config.hot_cache.hot_cache, Size(0));
         assert_eq!((config.max_connections, config.idle_timeout, config.verbose), (7, 9, true));
         assert_eq!(config.observe.metrics_address, Some(SocketAddr::from(([127, 0, 0, 1], 0))));
+        assert_eq!((config.observe.log_format, config.observe.log_level), (LogFormat::Json, LogLevel::Warn));
+        assert_eq!(config.observe.slow_request_ms, 0);
     }
 
     #[test]
@@ -302,6 +305,9 @@ mod tests {
             ("--idle-timeout 0", "--idle-timeout", "from 1 to 86400"),
             ("--region US_EAST", "--region", "lower-case letters"),
             ("--metrics-address 9090", "--metrics-address", "HOST:PORT"),
+            ("--log-format xml", "--log-format", "text, json"),
+            ("--log-level loud", "--log-level", "error, warn, info, debug, trace"),
+            ("--slow-request-ms x", "--slow-request-ms", "invalid"),
         ];
         for (flags, flag, allowed) in rows {
             let message = parse(flags).expect_err(flags);

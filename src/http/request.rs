@@ -67,6 +67,8 @@ pub struct Head<'b> {
     pub amz_date: Option<&'b [u8]>,
     pub date: Option<&'b [u8]>,
     pub origin: Option<&'b [u8]>,
+    /// `X-Jormun-Server-Timing`: the answer is to say where its time went.
+    pub server_timing: Option<&'b [u8]>,
     pub access_control_request_headers: Option<&'b [u8]>,
     pub access_control_request_method: Option<&'b [u8]>,
 }
@@ -142,6 +144,7 @@ impl<'b> Head<'b> {
             amz_date: None,
             date: None,
             origin: None,
+            server_timing: None,
             access_control_request_headers: None,
             access_control_request_method: None,
         }
@@ -169,6 +172,7 @@ impl<'b> Head<'b> {
             15 if is(name, "accept-encoding") => &mut self.accept_encoding,
             16 if is(name, "content-encoding") => &mut self.content_encoding,
             17 if is(name, "transfer-encoding") => return self.take_transfer_encoding(value),
+            22 if is(name, "x-jormun-server-timing") => &mut self.server_timing,
             29 if is(name, "access-control-request-method") => &mut self.access_control_request_method,
             30 if is(name, "access-control-request-headers") => &mut self.access_control_request_headers,
             _ => return Ok(()),

@@ -23,7 +23,7 @@ use crate::expression::{Condition, Update, UpdateError};
 use crate::json::Writer;
 use crate::model::limits::ITEM_BYTES_MAX;
 use crate::model::{Corrupt, EncodedItem, Item, Map, StoredDocument};
-use crate::storage::{self, Decision, Idempotency, Mutation, Outcome, Table, Target, Tier, Wake};
+use crate::storage::{self, CommitTimes, Decision, Idempotency, Mutation, Outcome, Table, Target, Tier, Wake};
 
 /// Where a loop takes finished writes back.
 pub trait Mailbox: Wake {
@@ -251,6 +251,7 @@ pub struct PendingWrite {
     reply: Option<Reply>,
     /// Its old items were read from the disk by [`Service::warm`].
     warmed: bool,
+    times: Option<CommitTimes>,
 }
 
 /// Where a finished write goes.
@@ -262,11 +263,16 @@ struct Reply {
 
 impl PendingWrite {
     pub(super) fn new(cell: WriteCell, operation: &'static Operation) -> PendingWrite {
-        PendingWrite { cell, operation, reply: None, warmed: false }
+        PendingWrite { cell, operation, reply: None, warmed: false, times: None }
     }
 
     pub fn operation(&self) -> &'static Operation {
         self.operation
+    }
+
+    /// When it went through the committer, once it comes back.
+    pub fn times(&self) -> Option<CommitTimes> {
+        self.times
     }
 
     /// Gives the memory back.
@@ -452,6 +458,10 @@ impl Mutation for PendingWrite {
             let capacity = plan.reports.capacity;
             plan.actions[index].decide(old, capacity, scratch)
         })
+    }
+
+    fn timed(&mut self, times: CommitTimes) {
+        self.times = Some(times);
     }
 
     fn complete(mut self: Box<Self>, outcome: Outcome) {

@@ -23,7 +23,7 @@
 use crate::http::chunked::{ChunkedDecoder, ChunkedError};
 use crate::http::encoding::Coding;
 use crate::http::request::{self, Framing, HeadError};
-use crate::http::response::{self, ContentType, ResponseHead};
+use crate::http::response::{self, ContentType, RequestId, ResponseHead};
 use crate::operation::{RequestMemory, Response};
 use crate::server::budget::Charge;
 use crate::server::buffers::{BODY_BYTES_KEPT_MAX, INPUT_BYTES_LARGE};
@@ -34,6 +34,7 @@ use crate::server::event_loop::LoopContext;
 use crate::server::reaper::{Awaited, Expiry};
 use crate::server::request_log::RequestLog;
 use crate::server::sys;
+use crate::server::timings::{Stage, Timings};
 use std::io;
 use std::net::Shutdown;
 use std::os::fd::AsRawFd;
@@ -73,10 +74,21 @@ pub struct Connection {
     input_charge: Charge,
     body_charge: Charge,
     answer_charge: Charge,
-    /// When the input was last added to.
+    /// When the request in work had arrived in whole.
     arrived: Instant,
+    /// Of the request in work.
+    timings: Timings,
     /// Why it ends, unless the reaper knows better.
     closing: Closing,
+}
+
+/// What the head of an answer says beside what follows from its request.
+struct Parts {
+    request_id: RequestId,
+    packed: Option<Coding>,
+    keep_alive: bool,
+    /// The line `Server-Timing`, if it was asked for.
+    timing: Vec<u8>,
 }
 
 /// How the serving of a connection ended.
@@ -136,6 +148,7 @@ impl Connection {
             output: Vec::new(),
             head_deadline: None,
             arrived: Instant::now(),
+            timings: Timings::begin(Instant::now(), false),
             closing: Closing::Client,
         };
         if let Ok(Ending::Linger) = connection.serve().await {
@@ -249,12 +262,18 @@ impl Connection {
     /// Receives the body and answers. `Some`: this was the connection's last request.
     async fn serve_request(&mut self, envelope: Envelope) -> io::Result<Option<Ending>> {
         let mut memory = self.context.buffers.borrow_mut().lend_memory();
+        let wanted = envelope.server_timing || self.context.slow_log.is_on();
+        self.timings = Timings::begin(self.arrived, wanted);
         let received = if envelope.is_too_large() {
             Err(BodyError::TooLarge)
         } else if self.take_whole_body(envelope.framing, &mut memory.body) {
             self.charge_body(memory.body.len())
         } else {
-            Box::pin(self.receive_body(&envelope, &mut memory.body)).await
+            self.timings.enter_at(Stage::Receive, self.arrived);
+            let received = Box::pin(self.receive_body(&envelope, &mut memory.body)).await;
+            self.arrived = Instant::now();
+            self.timings.enter_at(Stage::Execute, self.arrived);
+            received
         };
         let keep_alive = match received {
             Ok(()) => self.answer(&envelope, memory).await?,
@@ -393,8 +412,19 @@ impl Connection {
     async fn answer(&mut self, envelope: &Envelope, memory: Box<RequestMemory>) -> io::Result<bool> {
         let request_bytes = memory.body.len();
         let log = self.context.options.verbose.then(|| RequestLog::begin(envelope, &memory.body));
-        let mut answer = dispatch::perform(&self.context, envelope, memory, &mut self.body_charge).await;
-        if let Some(memory) = answer.memory {
+        let mut answer =
+            dispatch::perform(&self.context, envelope, memory, &mut self.body_charge, &mut self.timings).await;
+        let done = Instant::now();
+        self.timings.enter_at(Stage::Send, done);
+        let time = done.saturating_duration_since(self.arrived);
+        let memory = answer.memory.take();
+        let slow = match &memory {
+            Some(memory) if self.context.slow_log.is_slow(time) => {
+                self.context.note_slow(envelope.row(), &memory.body, request_bytes, &answer.response)
+            }
+            _ => None,
+        };
+        if let Some(memory) = memory {
             self.context.buffers.borrow_mut().take_back_memory(memory);
         }
         self.body_charge.release();
@@ -408,18 +438,33 @@ impl Connection {
         }
         self.context.counters.answered(&Answered {
             row: envelope.row(),
-            time: self.arrived.elapsed(),
+            time,
             request_bytes,
             response_bytes: answer.response.body.len(),
             error: answer.response.error,
         });
         let keep_alive = self.goes_on(envelope, answer.faulty);
-        if answer.response.body.len() >= FLUSH_BYTES {
-            Box::pin(self.send_large(envelope, answer.response, answer.packed, keep_alive)).await?;
+        let timing = if envelope.server_timing { self.timings.header(time) } else { Vec::new() };
+        let parts = Parts { request_id: self.context.next_request_id(), packed: answer.packed, keep_alive, timing };
+        if let Some(slow) = slow {
+            let request_id = parts.request_id;
+            let sent = Box::pin(self.send(envelope, answer.response, parts)).await;
+            self.timings.enter(Stage::Execute);
+            slow.log(request_id, time, &self.timings);
+            sent?;
         } else {
-            self.write_response(envelope, answer.response, answer.packed, keep_alive);
+            self.send(envelope, answer.response, parts).await?;
         }
         Ok(keep_alive)
+    }
+
+    /// Puts an answer into the output, or sends it at once if it is large.
+    async fn send(&mut self, envelope: &Envelope, response: Response, parts: Parts) -> io::Result<()> {
+        if response.body.len() >= FLUSH_BYTES {
+            return Box::pin(self.send_large(envelope, response, parts)).await;
+        }
+        self.write_response(envelope, response, &parts);
+        Ok(())
     }
 
     /// Whether the connection is kept after this answer.
@@ -441,8 +486,8 @@ impl Connection {
     }
 
     /// Appends an answer to the output and gives its buffer back.
-    fn write_response(&mut self, envelope: &Envelope, response: Response, packed: Option<Coding>, keep_alive: bool) {
-        let with_body = self.write_response_head(envelope, &response, packed, keep_alive);
+    fn write_response(&mut self, envelope: &Envelope, response: Response, parts: &Parts) {
+        let with_body = self.write_response_head(envelope, &response, parts);
         if with_body {
             self.output.extend_from_slice(&response.body);
         }
@@ -450,14 +495,8 @@ impl Connection {
     }
 
     /// Sends a large answer from the buffer in which it was encoded.
-    async fn send_large(
-        &mut self,
-        envelope: &Envelope,
-        mut response: Response,
-        packed: Option<Coding>,
-        keep_alive: bool,
-    ) -> io::Result<()> {
-        let with_body = self.write_response_head(envelope, &response, packed, keep_alive);
+    async fn send_large(&mut self, envelope: &Envelope, mut response: Response, parts: Parts) -> io::Result<()> {
+        let with_body = self.write_response_head(envelope, &response, &parts);
         // What was charged for this answer stays until it is sent.
         let charge = std::mem::replace(&mut self.answer_charge, Charge::none(self.context.budget()));
         self.flush().await?;
@@ -471,13 +510,7 @@ impl Connection {
     }
 
     /// Whether the body is to follow.
-    fn write_response_head(
-        &mut self,
-        envelope: &Envelope,
-        response: &Response,
-        packed: Option<Coding>,
-        keep_alive: bool,
-    ) -> bool {
+    fn write_response_head(&mut self, envelope: &Envelope, response: &Response, parts: &Parts) -> bool {
         self.lend_output();
         let manner = envelope.manner(response.status);
         let head = ResponseHead {
@@ -485,12 +518,12 @@ impl Connection {
             content_type: manner.content_type,
             content_length: response.body.len(),
             crc32: crc32fast::hash(&response.body),
-            coding: packed,
-            keep_alive,
+            coding: parts.packed,
+            keep_alive: parts.keep_alive,
             cors: envelope.cors,
-            request_id: self.context.next_request_id(),
+            request_id: parts.request_id,
             date: &self.context.date(),
-            extra_lines: manner.extra_lines,
+            extra_lines: if parts.timing.is_empty() { manner.extra_lines } else { &parts.timing },
         };
         head.write(&mut self.output);
         manner.with_body

@@ -19,6 +19,7 @@ use crate::server::door::{self, Envelope, Settled};
 use crate::server::event_loop::LoopContext;
 use crate::server::mailbox::{Message, UnpackError};
 use crate::server::pool::{Job, Work};
+use crate::server::timings::{Stage, Timings};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -68,13 +69,16 @@ pub async fn perform(
     envelope: &Envelope,
     memory: Box<RequestMemory>,
     charge: &mut Charge,
+    timings: &mut Timings,
 ) -> Answer {
     let mut response = context.buffers.borrow_mut().lend_response();
     // The waits that only rare requests need are boxed, so that the task of a connection stays small.
     let memory = match envelope.coding {
         None => memory,
         Some(coding) => {
+            timings.enter(Stage::Unpack);
             let (memory, mut result) = Box::pin(unpack(context, coding, memory)).await;
+            timings.enter(Stage::Execute);
             if result.is_ok() && !charge.raise_to(memory.body.capacity()) {
                 result = Err(UnpackError::NoRoom);
             }
@@ -96,10 +100,11 @@ pub async fn perform(
     };
     let answer = match envelope.settle(&memory.body, &context.options.region, &mut response) {
         Settled::Answered => Answer::plain(memory, response),
-        Settled::Execute(operation) => execute(context, operation, memory, response, envelope.accepts).await,
+        Settled::Execute(operation) => execute(context, operation, memory, response, envelope.accepts, timings).await,
     };
     match envelope.accepts {
         Some(coding) if answer.packed.is_none() && answer.response.body.len() >= COMPRESSED_BODY_BYTES_MIN => {
+            timings.enter(Stage::Pack);
             Box::pin(pack(context, coding, answer)).await
         }
         _ => answer,
@@ -113,18 +118,21 @@ async fn execute(
     memory: Box<RequestMemory>,
     mut response: Response,
     accepts: Option<Coding>,
+    timings: &mut Timings,
 ) -> Answer {
     if memory.body.len() > INLINE_BODY_BYTES_MAX {
-        return Box::pin(execute_on_pool(context, operation, memory, response, accepts)).await;
+        return Box::pin(execute_on_pool(context, operation, memory, response, accepts, timings)).await;
     }
     match context.with_worker(|worker| worker.execute(operation, memory, Place::Loop, &mut response)) {
         None => Answer::fault(response),
         Some(Step::Respond(memory)) => Answer::plain(memory, response),
-        Some(Step::Block(memory)) => Box::pin(execute_on_pool(context, operation, memory, response, accepts)).await,
+        Some(Step::Block(memory)) => {
+            Box::pin(execute_on_pool(context, operation, memory, response, accepts, timings)).await
+        }
         Some(Step::Commit(write)) => {
             let token = context.waiters.borrow_mut().register();
             match context.submit(write, token) {
-                Ok(()) => outcome(context, token, response).await,
+                Ok(()) => outcome(context, token, response, timings).await,
                 Err((write, error)) => {
                     context.waiters.borrow_mut().cancel(token);
                     refuse(&error, &mut response);
@@ -141,19 +149,21 @@ async fn execute_on_pool(
     memory: Box<RequestMemory>,
     response: Response,
     accepts: Option<Coding>,
+    timings: &mut Timings,
 ) -> Answer {
     match submit_to_pool(context, Work::Execute { operation, memory, response, accepts }) {
         Err(work) => Answer::no_room(work),
         Ok(token) => {
             let response = context.buffers.borrow_mut().lend_response();
-            outcome(context, token, response).await
+            outcome(context, token, response, timings).await
         }
     }
 }
 
 /// Waits for what the committer or the pool makes of a request. `response` is for an answer that is encoded here.
-async fn outcome(context: &LoopContext, mut token: u64, mut response: Response) -> Answer {
+async fn outcome(context: &LoopContext, mut token: u64, mut response: Response, timings: &mut Timings) -> Answer {
     loop {
+        timings.enter(Stage::Queue);
         match context.message(token).await {
             Message::Committed { write, outcome: Outcome::Cold } => {
                 token = match submit_to_pool(context, Work::Warm { write, response }) {
@@ -163,13 +173,17 @@ async fn outcome(context: &LoopContext, mut token: u64, mut response: Response) 
                 response = context.buffers.borrow_mut().lend_response();
             }
             Message::Committed { write, outcome } => {
+                if let Some(times) = write.times() {
+                    timings.committed(times);
+                }
                 let finished = context.with_worker(|worker| worker.finish(*write, outcome, &mut response));
                 return match finished {
                     Some(memory) => Answer { wrote: true, ..Answer::plain(memory, response) },
                     None => Answer::fault(response),
                 };
             }
-            Message::Answered { memory, response: answered, packed } => {
+            Message::Answered { memory, response: answered, packed, taken } => {
+                timings.enter_at(Stage::Execute, taken);
                 context.buffers.borrow_mut().take_back_response(response);
                 let faulty = memory.is_none();
                 return Answer { memory, response: answered, packed, wrote: false, faulty };
@@ -216,7 +230,7 @@ async fn pack(context: &LoopContext, coding: Coding, answer: Answer) -> Answer {
         Err(Work::Pack { memory, response, .. }) => Answer { memory, response, packed: None, wrote, faulty },
         Err(_) => unreachable!("the pool gives back what it was given"),
         Ok(token) => match context.message(token).await {
-            Message::Answered { memory, response, packed } => Answer { memory, response, packed, wrote, faulty },
+            Message::Answered { memory, response, packed, .. } => Answer { memory, response, packed, wrote, faulty },
             _ => unreachable!("packing is answered with an answer"),
         },
     }

@@ -48,6 +48,8 @@ pub struct Envelope {
     content_type: Option<ContentType>,
     /// The request has an Origin.
     pub cors: bool,
+    /// The answer is to say where its time went.
+    pub server_timing: bool,
     verdict: Verdict,
 }
 
@@ -91,6 +93,7 @@ pub fn admit(head: &Head<'_>) -> Envelope {
         accepts: Coding::accepted(head.accept_encoding),
         content_type: head.content_type.and_then(ContentType::parse),
         cors: head.origin.is_some(),
+        server_timing: head.server_timing == Some(b"1"),
         verdict: judge(head),
     }
 }

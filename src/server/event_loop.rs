@@ -11,14 +11,15 @@
 
 use crate::http::date::HttpDate;
 use crate::http::response::RequestId;
-use crate::operation::{Mailbox, PendingWrite, Service, Wake, Worker};
+use crate::operation::{Mailbox, PendingWrite, Response, Service, Wake, Worker};
 use crate::server::budget::Budget;
 use crate::server::buffers::Buffers;
 use crate::server::connection::{self, Connection};
-use crate::server::counters::LoopCounters;
+use crate::server::counters::{LoopCounters, Row};
 use crate::server::mailbox::{LoopMailbox, Message, Waiters};
 use crate::server::pool::Pool;
 use crate::server::reaper::Reaper;
+use crate::server::slow_log::{SlowLog, SlowRequest};
 use crate::server::{Options, Shared, sys};
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -60,6 +61,7 @@ pub struct LoopContext {
     pub reaper: RefCell<Reaper>,
     pub waiters: RefCell<Waiters>,
     pub counters: Arc<LoopCounters>,
+    pub slow_log: SlowLog,
     shared: Arc<Shared>,
     service: Arc<Service>,
     worker: RefCell<Worker>,
@@ -107,6 +109,7 @@ pub fn run(runtime: &tokio_uring::Runtime, seed: LoopSeed) {
             worker: RefCell::new(Worker::new(Arc::clone(&seed.service))),
             service: seed.service,
             shared: seed.shared,
+            slow_log: SlowLog::new(u64::from(seed.options.slow_request_ms)),
             options: seed.options,
             pool: seed.pool,
             mailbox: seed.mailbox,
@@ -292,6 +295,18 @@ impl LoopContext {
                 None
             }
         }
+    }
+
+    /// Counts a slow request, and takes down what its line in the log is to say.
+    pub fn note_slow(
+        &self,
+        row: Row,
+        body: &[u8],
+        request_bytes: usize,
+        response: &Response,
+    ) -> Option<Box<SlowRequest>> {
+        self.counters.slow();
+        self.slow_log.note(self.seconds(), row.name(), body, request_bytes, response)
     }
 
     /// Hands a write to the committer, which answers under `token`.

@@ -18,13 +18,14 @@ use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 /// What comes back to a loop.
 pub enum Message {
     /// From the committer.
     Committed { write: Box<PendingWrite>, outcome: Outcome },
-    /// From the pool: a request is answered. `memory` is lost when the operation panicked.
-    Answered { memory: Option<Box<RequestMemory>>, response: Response, packed: Option<Coding> },
+    /// From the pool: a request is answered. `memory` is lost when the operation panicked. `taken`: when a thread began.
+    Answered { memory: Option<Box<RequestMemory>>, response: Response, packed: Option<Coding>, taken: Instant },
     /// From the pool: a compressed request body is unpacked.
     Unpacked { memory: Box<RequestMemory>, result: Result<(), UnpackError> },
 }
@@ -146,7 +147,12 @@ mod tests {
     use std::io::Read;
 
     fn message(status: u16) -> Message {
-        Message::Answered { memory: None, response: Response { status, ..Response::default() }, packed: None }
+        Message::Answered {
+            memory: None,
+            response: Response { status, ..Response::default() },
+            packed: None,
+            taken: Instant::now(),
+        }
     }
 
     fn status(message: &Message) -> u16 {

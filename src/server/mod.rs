@@ -24,6 +24,10 @@ mod request_log;
 
 mod counters;
 
+mod timings;
+
+mod slow_log;
+
 mod monitor;
 
 mod pool;
@@ -70,6 +74,8 @@ pub struct Options {
     pub region: String,
     /// Log each request.
     pub verbose: bool,
+    /// Log requests that take as long; 0: none.
+    pub slow_request_ms: u32,
     /// Measure how late the loops' timers are.
     pub watch_lag: bool,
 }

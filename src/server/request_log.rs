@@ -22,7 +22,7 @@ impl RequestLog {
 }
 
 /// The first `"TableName":"…"` of a body, as far as one can tell without decoding it; `-` when there is none.
-fn table_name(body: &[u8]) -> String {
+pub fn table_name(body: &[u8]) -> String {
     let found = memchr::memmem::find(body, b"\"TableName\"").and_then(|at| {
         let mut parts = body[at + b"\"TableName\"".len()..].split(|&byte| byte == b'"');
         (parts.next()?.trim_ascii() == b":").then(|| parts.next())?

@@ -40,7 +40,7 @@ use super::hot_cache::{BuildKnownHash, HashedKey, HotCache};
 use super::idempotency::{Expiry, Precedent};
 use super::index::{IndexChange, IndexEntry, index_changes, primary_key};
 use super::layout::{self, CounterRecord, MetadataKey};
-use super::mutation::{Decision, Mutation, Outcome, Target, Wake};
+use super::mutation::{CommitTimes, Decision, Mutation, Outcome, Target, Wake};
 use super::queue::{Queue, Work};
 use super::read::{Lookup, StoredBytes, Tier};
 use super::reclaim::Reclaimer;
@@ -75,6 +75,8 @@ pub(super) struct Committer {
     scratch: Bump,
     /// Mutations decided in the batch being gathered, with how they will end if it is written.
     decided: Vec<(Box<dyn Mutation>, Outcome)>,
+    /// When the batch in work was decided.
+    decided_at: Instant,
     wakers: Vec<Arc<dyn Wake>>,
 }
 
@@ -93,6 +95,7 @@ impl Committer {
             batch_arena: Bump::new(),
             scratch: Bump::new(),
             decided: Vec::new(),
+            decided_at: Instant::now(),
             wakers: Vec::new(),
         }
     }
@@ -116,11 +119,13 @@ impl Committer {
 
     /// Commits `first` and as many of the mutations that follow it as one batch takes.
     fn commit_batch(&mut self, first: Box<dyn Mutation>, work: &mut VecDeque<Work>) {
-        let begun = Instant::now();
-        let written = catch_unwind(AssertUnwindSafe(|| self.gather_and_write(first, work)))
+        let taken = Instant::now();
+        self.decided_at = taken;
+        let failure = catch_unwind(AssertUnwindSafe(|| self.gather_and_write(first, work)))
             .unwrap_or_else(|_| Err(self.engine.poison("the committer panicked in a commit")));
-        self.complete(written.err());
-        self.counts.batch_times.observe_time(begun.elapsed());
+        let times = CommitTimes { taken, decided: self.decided_at, written: Instant::now() };
+        self.complete(failure.err(), times);
+        self.counts.batch_times.observe_time(taken.elapsed());
         reset_arena(&mut self.batch_arena);
     }
 
@@ -140,15 +145,17 @@ impl Committer {
                 next = pop_mutation(work);
             }
         }
+        self.decided_at = Instant::now();
         batch.write(self.sync)
     }
 
     /// Returns all mutations of the batch to their senders.
-    fn complete(&mut self, failure: Option<Error>) {
+    fn complete(&mut self, failure: Option<Error>, times: CommitTimes) {
         let mutation_count = self.decided.len();
         let mut request_bytes = 0;
         self.counts.batch_mutations.observe(mutation_count as u64);
-        for (mutation, outcome) in self.decided.drain(..) {
+        for (mut mutation, outcome) in self.decided.drain(..) {
+            mutation.timed(times);
             request_bytes += mutation.request_bytes();
             let waker = mutation.waker();
             if !self.wakers.iter().any(|known| std::ptr::addr_eq(Arc::as_ptr(known), Arc::as_ptr(waker))) {

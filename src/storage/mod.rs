@@ -103,7 +103,7 @@ pub use hot_cache::HotCacheStatistics;
 pub use idempotency::Idempotency;
 pub use index::{IndexChange, IndexEntry, index_changes};
 pub use key::{KeyValue, Space, decode_index_row_key, decode_row_key};
-pub use mutation::{Decision, Mutation, Outcome, Target, Wake};
+pub use mutation::{CommitTimes, Decision, Mutation, Outcome, Target, Wake};
 pub use progress::{Finding, Observer};
 pub use read::{Lookup, Snapshot, StoredBytes, Tier};
 pub use scan::{Row, Rows, ScanOptions};

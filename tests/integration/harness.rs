@@ -34,8 +34,13 @@ impl Server {
     }
 
     pub fn start_in(directory: &Path, flags: &[&str]) -> Server {
+        Server::start_with_log(directory, flags, Stdio::inherit())
+    }
+
+    /// `log` is its standard error.
+    pub fn start_with_log(directory: &Path, flags: &[&str], log: Stdio) -> Server {
         let started = Instant::now();
-        let mut process = command(directory, flags).stderr(Stdio::inherit()).spawn().unwrap();
+        let mut process = command(directory, flags).stderr(log).spawn().unwrap();
         let lines = read_lines(process.stdout.take().unwrap());
         let mut banner = String::new();
         loop {

@@ -56,6 +56,12 @@ mod sdk;
 /// A strict reader of what /metrics answers.
 mod exposition;
 
+/// The dashboard for Grafana.
+mod dashboard;
+
+/// Log lines, slow requests, Server-Timing.
+mod logs;
+
 /// Metrics and health.
 mod monitor;
 

@@ -11,13 +11,13 @@ use crate::exposition::{Family, parse};
 use crate::harness::Server;
 use crate::http::{Connection, Request, Response};
 
-const CREATE: &str = r#"{"TableName":"items","BillingMode":"PAY_PER_REQUEST",
+pub const CREATE: &str = r#"{"TableName":"items","BillingMode":"PAY_PER_REQUEST",
     "AttributeDefinitions":[{"AttributeName":"id","AttributeType":"S"}],
     "KeySchema":[{"AttributeName":"id","KeyType":"HASH"}]}"#;
-const PUT: &str = r#"{"TableName":"items","Item":{"id":{"S":"a"},"n":{"N":"1"}}}"#;
-const GET: &str = r#"{"TableName":"items","Key":{"id":{"S":"a"}}}"#;
+pub const PUT: &str = r#"{"TableName":"items","Item":{"id":{"S":"a"},"n":{"N":"1"}}}"#;
+pub const GET: &str = r#"{"TableName":"items","Key":{"id":{"S":"a"}}}"#;
 
-fn start(flags: &[&str]) -> (Server, TempDir) {
+pub fn start(flags: &[&str]) -> (Server, TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let flags = [&["--metrics-address", "127.0.0.1:0"], flags].concat();
     (Server::start_in(directory.path(), &flags), directory)
@@ -33,7 +33,7 @@ fn get(server: &Server, path: &str) -> Response {
     Connection::open(metrics_address(server)).exchange(&Request::bare(&format!("GET {path} HTTP/1.1")))
 }
 
-fn scrape(server: &Server) -> BTreeMap<String, Family> {
+pub fn scrape(server: &Server) -> BTreeMap<String, Family> {
     let response = get(server, "/metrics");
     assert_eq!(response.status, 200, "{}", response.text());
     let expected = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -15,6 +15,7 @@ struct Figures {
     ready: bool,
     rows: Vec<RowFigures>,
     errors: Vec<ErrorCount>,
+    slow: u64,
     connections: ConnectionCounts,
     connections_max: usize,
     closings: Vec<(&'static str, u64)>,
@@ -57,6 +58,7 @@ impl Figures {
             ready,
             rows: LoopCounters::rows(loops.clone()),
             errors: LoopCounters::errors(loops.clone()),
+            slow: loops.clone().map(LoopCounters::slow_count).sum(),
             connections: observed.shared.connection_counts(),
             connections_max: observed.connections_max,
             closings: LoopCounters::closings(loops.clone()),
@@ -105,10 +107,12 @@ impl Figures {
             (labels, count)
         });
         page.counters("jormundb_request_errors", In::Number, "Requests answered with an error", errors)?;
+        let help = "Requests that took as long as --slow-request-ms or longer";
+        page.counter("jormundb_slow_requests", In::Number, help, self.slow)?;
         // Operations that nobody uses would be half of the page.
         let used = self.rows.iter().filter(|figures| figures.times.count() > 0);
         let times = used.map(|figures| ([("operation", figures.row.name())], &figures.times));
-        let help = "From the arrival of a request's head to its answer being ready to be sent";
+        let help = "From the arrival of a whole request to its answer being ready to be sent";
         page.histograms("jormundb_request_duration", In::Seconds, help, times)?;
         let help = "Request bodies as sent";
         page.counters("jormundb_request_body", In::Bytes, help, by_row(|figures| figures.request_bytes))?;

@@ -299,6 +299,7 @@ mod tests {
             request_memory_bytes: 1 << 20,
             region: "us-east-1".into(),
             verbose: false,
+            slow_request_ms: 1000,
             watch_lag: false,
         };
         let listeners = server::bind(([127, 0, 0, 1], 0).into(), 1).expect("a free port");
