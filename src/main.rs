@@ -6,6 +6,7 @@ use jormundb::command::control;
 use jormundb::config::{ACCOUNT_ID, Config, LogFormat, ObserveOptions};
 use jormundb::model::arn::Location;
 use jormundb::operation::Service;
+use jormundb::server::audit::{AuditLog, AuditThread};
 use jormundb::server::{self, ConnectionCounts, Monitor, Server};
 use jormundb::storage::{Store, StoreOptions};
 use std::error::Error;
@@ -51,6 +52,15 @@ fn start_logging(options: &ObserveOptions) {
     }
 }
 
+/// Opens the audit log, if there is to be one, and has SIGHUP open it anew.
+fn start_audit(config: &Config) -> Result<Option<AuditThread>, Box<dyn Error>> {
+    let Some(path) = &config.observe.audit_log else { return Ok(None) };
+    let reopen = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(signal_hook::consts::SIGHUP, Arc::clone(&reopen))?;
+    let started = AuditLog::start(path, reopen);
+    Ok(Some(started.map_err(|error| format!("cannot open the audit log {}: {error}", path.display()))?))
+}
+
 /// Serves until SIGTERM or SIGINT.
 fn run(config: &Config) -> Result<(), Box<dyn Error>> {
     server::return_large_memory();
@@ -68,6 +78,7 @@ fn run(config: &Config) -> Result<(), Box<dyn Error>> {
         memtable_bytes: config.memtable.0,
         statistics: monitor.is_some(),
     })?;
+    let audit = start_audit(config)?;
     let service = Arc::new(Service {
         store,
         location: Location { region: config.region.clone(), account: ACCOUNT_ID.to_owned() },
@@ -83,6 +94,7 @@ fn run(config: &Config) -> Result<(), Box<dyn Error>> {
         region: config.region.clone(),
         verbose: config.verbose,
         slow_request_ms: config.observe.slow_request_ms,
+        audit: audit.as_ref().map(|thread| Arc::clone(thread.log())),
         watch_lag: monitor.is_some(),
     };
     let server = Server::start(listeners, &options, &service)?;
@@ -103,6 +115,9 @@ fn run(config: &Config) -> Result<(), Box<dyn Error>> {
     }
     let backup_is_made = control.is_ok_and(control::Listener::stop);
     server.stop();
+    if let Some(thread) = audit {
+        thread.stop();
+    }
     service.store.close()?;
     if let Some(monitor) = monitor {
         monitor.stop();

@@ -105,6 +105,7 @@ fn a_steady_state_get_item_allocates_nothing() {
         region: "us-east-1".into(),
         verbose: false,
         slow_request_ms: 1000,
+        audit: None,
         watch_lag: false,
     };
     let server = Server::start(listeners, &options, &service).expect("the server starts");

@@ -271,7 +271,7 @@ mod tests {
         let config = parse(
             "-p 0 --host ::1 -d /tmp/x -v --io-threads 3 --pool-threads 5 --durability interval=50 --block-cache 1GB \
              --hot-cache 0 --memtable 16M --max-connections 7 --idle-timeout 9 --region eu-west-1 \
-             --metrics-address 127.0.0.1:0 --log-format json --log-level warn --slow-request-ms 0",
+             --metrics-address 127.0.0.1:0 --log-format json --log-level warn --slow-request-ms 0 --audit-log x",
         )
         .expect("good flags");
         assert_eq!(config.address().to_string(), "[::1]:0");
@@ -283,7 +283,7 @@ mod tests {
         assert_eq!((config.max_connections, config.idle_timeout, config.verbose), (7, 9, true));
         assert_eq!(config.observe.metrics_address, Some(SocketAddr::from(([127, 0, 0, 1], 0))));
         assert_eq!((config.observe.log_format, config.observe.log_level), (LogFormat::Json, LogLevel::Warn));
-        assert_eq!(config.observe.slow_request_ms, 0);
+        assert_eq!((config.observe.slow_request_ms, config.observe.audit_log), (0, Some(PathBuf::from("x"))));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use clap::{Args, ValueEnum};
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
 use tracing_subscriber::filter::LevelFilter;
 
 #[derive(Clone, Debug, Args)]
@@ -23,6 +24,10 @@ pub struct ObserveOptions {
     /// Log requests that take this many milliseconds or longer, with where their time went; 0: none
     #[arg(long, env = "JORMUN_SLOW_REQUEST_MS", value_name = "MILLISECONDS", default_value_t = 1000)]
     pub slow_request_ms: u32,
+
+    /// File that gets one JSON line for each write, with its keys; opened anew on SIGHUP [default: none]
+    #[arg(long, env = "JORMUN_AUDIT_LOG", value_name = "FILE")]
+    pub audit_log: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

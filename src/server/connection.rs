@@ -24,22 +24,24 @@ use crate::http::chunked::{ChunkedDecoder, ChunkedError};
 use crate::http::encoding::Coding;
 use crate::http::request::{self, Framing, HeadError};
 use crate::http::response::{self, ContentType, RequestId, ResponseHead};
-use crate::operation::{RequestMemory, Response};
+use crate::operation::{Operation, RequestMemory, Response};
+use crate::server::audit::{self, Entry};
 use crate::server::budget::Charge;
 use crate::server::buffers::{BODY_BYTES_KEPT_MAX, INPUT_BYTES_LARGE};
 use crate::server::counters::{Answered, Closing, Row};
-use crate::server::dispatch;
+use crate::server::dispatch::{self, Answer};
 use crate::server::door::{self, BODY_BYTES_MAX, Envelope};
 use crate::server::event_loop::LoopContext;
 use crate::server::reaper::{Awaited, Expiry};
 use crate::server::request_log::RequestLog;
+use crate::server::slow_log::SlowRequest;
 use crate::server::sys;
 use crate::server::timings::{Stage, Timings};
 use std::io;
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio_uring::buf::BoundedBuf;
 use tokio_uring::net::TcpStream;
 
@@ -60,6 +62,8 @@ const LINGER_SECONDS_MAX: u32 = 5;
 
 pub struct Connection {
     stream: TcpStream,
+    /// For the audit log, if there is one.
+    peer: Option<Box<SocketAddr>>,
     context: Rc<LoopContext>,
     /// Place with the reaper.
     watch: usize,
@@ -132,15 +136,17 @@ impl Drop for Connection {
 
 impl Connection {
     /// Serves a connection to its end.
-    pub async fn run(stream: TcpStream, context: Rc<LoopContext>) {
+    pub async fn run(stream: TcpStream, peer: SocketAddr, context: Rc<LoopContext>) {
         let watch = context.reaper.borrow_mut().enter(stream.as_raw_fd());
         let input = context.buffers.borrow_mut().lend_input();
+        let peer = context.options.audit.as_ref().map(|_| Box::new(peer));
         let charge = || Charge::none(context.budget());
         let mut connection = Connection {
             input_charge: charge(),
             body_charge: charge(),
             answer_charge: charge(),
             stream,
+            peer,
             context,
             watch,
             input,
@@ -417,14 +423,9 @@ impl Connection {
         let done = Instant::now();
         self.timings.enter_at(Stage::Send, done);
         let time = done.saturating_duration_since(self.arrived);
-        let memory = answer.memory.take();
-        let slow = match &memory {
-            Some(memory) if self.context.slow_log.is_slow(time) => {
-                self.context.note_slow(envelope.row(), &memory.body, request_bytes, &answer.response)
-            }
-            _ => None,
-        };
-        if let Some(memory) = memory {
+        let audit = self.audited(envelope, &mut answer);
+        let slow = self.slow(envelope, &answer, time, request_bytes);
+        if let Some(memory) = answer.memory.take() {
             self.context.buffers.borrow_mut().take_back_memory(memory);
         }
         self.body_charge.release();
@@ -444,8 +445,13 @@ impl Connection {
             error: answer.response.error,
         });
         let keep_alive = self.goes_on(envelope, answer.faulty);
+        let error = answer.response.error;
         let timing = if envelope.server_timing { self.timings.header(time) } else { Vec::new() };
         let parts = Parts { request_id: self.context.next_request_id(), packed: answer.packed, keep_alive, timing };
+        if let Some(members) = audit {
+            // Boxed, as it is rare that anybody wants it.
+            Box::pin(self.note_write(envelope, parts.request_id, error, &members)).await;
+        }
         if let Some(slow) = slow {
             let request_id = parts.request_id;
             let sent = Box::pin(self.send(envelope, answer.response, parts)).await;
@@ -456,6 +462,41 @@ impl Connection {
             self.send(envelope, answer.response, parts).await?;
         }
         Ok(keep_alive)
+    }
+
+    /// What the audit log is to say of a request, if anything.
+    fn audited(&self, envelope: &Envelope, answer: &mut Answer) -> Option<Vec<u8>> {
+        self.context.options.audit.as_ref()?;
+        let changes_catalog = envelope.operation().is_some_and(Operation::changes_catalog);
+        if changes_catalog && answer.response.status == 200 {
+            return answer.memory.as_ref().map(|memory| audit::describe_change(&memory.body));
+        }
+        answer.audit.take()
+    }
+
+    /// What the log is to say of a request that took long.
+    fn slow(
+        &self,
+        envelope: &Envelope,
+        answer: &Answer,
+        time: Duration,
+        request_bytes: usize,
+    ) -> Option<Box<SlowRequest>> {
+        let memory = answer.memory.as_ref().filter(|_| self.context.slow_log.is_slow(time))?;
+        self.context.note_slow(envelope.row(), &memory.body, request_bytes, &answer.response)
+    }
+
+    /// Notes a write in the audit log, before its answer is sent.
+    async fn note_write(
+        &self,
+        envelope: &Envelope,
+        request_id: RequestId,
+        error: Option<&'static str>,
+        members: &[u8],
+    ) {
+        let (Some(log), Some(peer)) = (&self.context.options.audit, &self.peer) else { return };
+        let (client, operation) = (**peer, envelope.row().name());
+        log.append(&Entry { request_id, client, access_key_id: None, operation, error, members }).await;
     }
 
     /// Puts an answer into the output, or sends it at once if it is large.
@@ -643,7 +684,7 @@ pub async fn turn_away(stream: TcpStream, context: Rc<LoopContext>) {
 mod tests {
     use super::*;
 
-    fn future_bytes<A, B, F>(_: impl FnOnce(A, B) -> F) -> usize {
+    fn future_bytes<A, B, C, F>(_: impl FnOnce(A, B, C) -> F) -> usize {
         size_of::<F>()
     }
 
@@ -651,6 +692,6 @@ mod tests {
     #[test]
     fn the_task_of_a_connection_is_small() {
         let bytes = future_bytes(Connection::run);
-        assert!(bytes <= 1280, "{bytes}");
+        assert!(bytes <= 1536, "{bytes}");
     }
 }

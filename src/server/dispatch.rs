@@ -37,16 +37,18 @@ pub struct Answer {
     pub wrote: bool,
     /// The operation panicked: its connection is closed after the answer.
     pub faulty: bool,
+    /// What the audit log is to say of the write that was decided, see [`crate::server::audit::Entry`].
+    pub audit: Option<Vec<u8>>,
 }
 
 impl Answer {
     fn plain(memory: Box<RequestMemory>, response: Response) -> Answer {
-        Answer { memory: Some(memory), response, packed: None, wrote: false, faulty: false }
+        Answer { memory: Some(memory), response, packed: None, wrote: false, faulty: false, audit: None }
     }
 
     fn fault(mut response: Response) -> Answer {
         door::internal_error(&mut response);
-        Answer { memory: None, response, packed: None, wrote: false, faulty: true }
+        Answer { memory: None, response, packed: None, wrote: false, faulty: true, audit: None }
     }
 
     /// The answer to work that found the pool full.
@@ -58,7 +60,7 @@ impl Answer {
             Work::Unpack { memory, .. } => (Some(memory), Response::default()),
         };
         door::unavailable(&mut response);
-        Answer { memory, response, packed: None, wrote: false, faulty: false }
+        Answer { memory, response, packed: None, wrote: false, faulty: false, audit: None }
     }
 }
 
@@ -131,6 +133,7 @@ async fn execute(
         }
         Some(Step::Commit(write)) => {
             let token = context.waiters.borrow_mut().register();
+            timings.enter(Stage::Queue);
             match context.submit(write, token) {
                 Ok(()) => outcome(context, token, response, timings).await,
                 Err((write, error)) => {
@@ -151,6 +154,7 @@ async fn execute_on_pool(
     accepts: Option<Coding>,
     timings: &mut Timings,
 ) -> Answer {
+    timings.enter(Stage::Queue);
     match submit_to_pool(context, Work::Execute { operation, memory, response, accepts }) {
         Err(work) => Answer::no_room(work),
         Ok(token) => {
@@ -163,9 +167,9 @@ async fn execute_on_pool(
 /// Waits for what the committer or the pool makes of a request. `response` is for an answer that is encoded here.
 async fn outcome(context: &LoopContext, mut token: u64, mut response: Response, timings: &mut Timings) -> Answer {
     loop {
-        timings.enter(Stage::Queue);
         match context.message(token).await {
             Message::Committed { write, outcome: Outcome::Cold } => {
+                timings.enter(Stage::Queue);
                 token = match submit_to_pool(context, Work::Warm { write, response }) {
                     Ok(token) => token,
                     Err(work) => return Answer::no_room(work),
@@ -176,17 +180,23 @@ async fn outcome(context: &LoopContext, mut token: u64, mut response: Response, 
                 if let Some(times) = write.times() {
                     timings.committed(times);
                 }
+                let audit = context.options.audit.is_some().then(|| {
+                    let mut members = Vec::new();
+                    write.describe(&mut members);
+                    members
+                });
                 let finished = context.with_worker(|worker| worker.finish(*write, outcome, &mut response));
                 return match finished {
-                    Some(memory) => Answer { wrote: true, ..Answer::plain(memory, response) },
-                    None => Answer::fault(response),
+                    Some(memory) => Answer { wrote: true, audit, ..Answer::plain(memory, response) },
+                    // The write was made all the same.
+                    None => Answer { audit, ..Answer::fault(response) },
                 };
             }
             Message::Answered { memory, response: answered, packed, taken } => {
                 timings.enter_at(Stage::Execute, taken);
                 context.buffers.borrow_mut().take_back_response(response);
                 let faulty = memory.is_none();
-                return Answer { memory, response: answered, packed, wrote: false, faulty };
+                return Answer { memory, response: answered, packed, wrote: false, faulty, audit: None };
             }
             Message::Unpacked { .. } => unreachable!("nothing was to be unpacked"),
         }
@@ -225,12 +235,14 @@ async fn unpack(
 
 /// Packs an answer on the pool: it costs ten times what the request did. A full pool leaves the answer plain.
 async fn pack(context: &LoopContext, coding: Coding, answer: Answer) -> Answer {
-    let Answer { memory, response, wrote, faulty, .. } = answer;
+    let Answer { memory, response, wrote, faulty, audit, .. } = answer;
     match submit_to_pool(context, Work::Pack { coding, memory, response }) {
-        Err(Work::Pack { memory, response, .. }) => Answer { memory, response, packed: None, wrote, faulty },
+        Err(Work::Pack { memory, response, .. }) => Answer { memory, response, packed: None, wrote, faulty, audit },
         Err(_) => unreachable!("the pool gives back what it was given"),
         Ok(token) => match context.message(token).await {
-            Message::Answered { memory, response, packed, .. } => Answer { memory, response, packed, wrote, faulty },
+            Message::Answered { memory, response, packed, .. } => {
+                Answer { memory, response, packed, wrote, faulty, audit }
+            }
             _ => unreachable!("packing is answered with an answer"),
         },
     }

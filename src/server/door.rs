@@ -169,6 +169,14 @@ impl Envelope {
         }
     }
 
+    /// The operation that is asked for, if it may be executed.
+    pub fn operation(&self) -> Option<&'static Operation> {
+        match &self.verdict {
+            Verdict::Execute(operation) => Some(operation),
+            _ => None,
+        }
+    }
+
     /// What the request counts as.
     pub fn row(&self) -> Row {
         match &self.verdict {

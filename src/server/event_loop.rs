@@ -23,7 +23,7 @@ use crate::server::slow_log::{SlowLog, SlowRequest};
 use crate::server::{Options, Shared, sys};
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsRawFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -183,7 +183,7 @@ async fn watch_lag(context: Rc<LoopContext>) {
 async fn accept_connections(context: Rc<LoopContext>, listener: TcpListener) {
     while !context.is_stopping() {
         match listener.accept().await {
-            Ok((stream, _)) => context.welcome(stream),
+            Ok((stream, peer)) => context.welcome(stream, peer),
             Err(_) if context.is_stopping() => return,
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
@@ -223,7 +223,7 @@ async fn receive_messages(context: Rc<LoopContext>) {
 }
 
 impl LoopContext {
-    fn welcome(self: &Rc<Self>, stream: TcpStream) {
+    fn welcome(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr) {
         let shared = &self.shared;
         if shared.connections.fetch_add(1, Ordering::Relaxed) >= self.options.connections_max {
             shared.connections.fetch_sub(1, Ordering::Relaxed);
@@ -240,7 +240,7 @@ impl LoopContext {
         }
         shared.connections_accepted.fetch_add(1, Ordering::Relaxed);
         self.connections.set(self.connections.get() + 1);
-        tokio_uring::spawn(Connection::run(stream, Rc::clone(self)));
+        tokio_uring::spawn(Connection::run(stream, peer, Rc::clone(self)));
     }
 
     /// Each connection calls this once, at its end.

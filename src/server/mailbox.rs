@@ -24,7 +24,8 @@ use std::time::Instant;
 pub enum Message {
     /// From the committer.
     Committed { write: Box<PendingWrite>, outcome: Outcome },
-    /// From the pool: a request is answered. `memory` is lost when the operation panicked. `taken`: when a thread began.
+    /// From the pool: a request is answered. `memory` is lost when the operation panicked. A thread began with it when
+    /// `taken` says.
     Answered { memory: Option<Box<RequestMemory>>, response: Response, packed: Option<Coding>, taken: Instant },
     /// From the pool: a compressed request body is unpacked.
     Unpacked { memory: Box<RequestMemory>, result: Result<(), UnpackError> },

@@ -28,6 +28,8 @@ mod timings;
 
 mod slow_log;
 
+pub mod audit;
+
 mod monitor;
 
 mod pool;
@@ -48,6 +50,7 @@ pub use monitor::Monitor;
 pub use sys::{raise_open_files_limit, return_large_memory};
 
 use crate::operation::{Service, Wake};
+use audit::AuditLog;
 use budget::Budget;
 use counters::LoopCounters;
 use event_loop::LoopSeed;
@@ -61,7 +64,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 
 /// What the server is told.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Options {
     /// One per listening socket.
     pub io_threads: usize,
@@ -76,6 +79,8 @@ pub struct Options {
     pub verbose: bool,
     /// Log requests that take as long; 0: none.
     pub slow_request_ms: u32,
+    /// Where writes are noted.
+    pub audit: Option<Arc<AuditLog>>,
     /// Measure how late the loops' timers are.
     pub watch_lag: bool,
 }
@@ -125,6 +130,7 @@ pub struct Observed {
     shared: Arc<Shared>,
     loops: Vec<Arc<LoopCounters>>,
     pool: Arc<Pool>,
+    audit: Option<Arc<AuditLog>>,
     connections_max: usize,
 }
 
@@ -132,6 +138,7 @@ pub struct Observed {
 pub struct Server {
     address: SocketAddr,
     connections_max: usize,
+    audit: Option<Arc<AuditLog>>,
     shared: Arc<Shared>,
     mailboxes: Vec<Arc<LoopMailbox>>,
     loops: Vec<JoinHandle<()>>,
@@ -165,6 +172,7 @@ impl Server {
         let mut server = Server {
             address,
             connections_max: options.connections_max,
+            audit: options.audit.clone(),
             shared,
             mailboxes: Vec::new(),
             loops: Vec::new(),
@@ -237,6 +245,7 @@ impl Server {
             shared: Arc::clone(&self.shared),
             loops: self.counters.clone(),
             pool: Arc::clone(&self.pool),
+            audit: self.audit.clone(),
             connections_max: self.connections_max,
         }
     }

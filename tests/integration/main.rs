@@ -56,6 +56,9 @@ mod sdk;
 /// A strict reader of what /metrics answers.
 mod exposition;
 
+/// The audit log.
+mod audit;
+
 /// The dashboard for Grafana.
 mod dashboard;
 

@@ -29,7 +29,7 @@ pub fn metrics_address(server: &Server) -> SocketAddr {
     address.unwrap_or_else(|| panic!("no address of metrics in {:?}", server.banner)).parse().unwrap()
 }
 
-fn get(server: &Server, path: &str) -> Response {
+pub fn get(server: &Server, path: &str) -> Response {
     Connection::open(metrics_address(server)).exchange(&Request::bare(&format!("GET {path} HTTP/1.1")))
 }
 
@@ -41,7 +41,7 @@ pub fn scrape(server: &Server) -> BTreeMap<String, Family> {
     parse(&response.text())
 }
 
-fn value(families: &BTreeMap<String, Family>, name: &str, labels: &[(&str, &str)]) -> f64 {
+pub fn value(families: &BTreeMap<String, Family>, name: &str, labels: &[(&str, &str)]) -> f64 {
     let family = families.values().find(|family| family.samples.iter().any(|sample| sample.name == name));
     let family = family.unwrap_or_else(|| panic!("no {name}"));
     let found = family.samples.iter().find(|sample| sample.name == name && sample.has(labels));

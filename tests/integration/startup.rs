@@ -39,7 +39,7 @@ fn a_bad_value_names_the_flag() {
         ("--memtable", "x"),
         ("--max-connections", "x"),
         ("--idle-timeout", "x"),
-        ("--metrics-address log-format log-level slow-request-ms", "9090"),
+        ("--metrics-address log-format log-level slow-request-ms audit-log", "9090"),
     ] {
         let (status, text) = run_to_end(directory.path(), &[flag, value]);
         assert!(!status.success(), "{flag} {value}");

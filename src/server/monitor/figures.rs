@@ -22,6 +22,8 @@ struct Figures {
     request_memory_bytes: usize,
     request_memory_bytes_max: usize,
     lags: Vec<(String, Reading)>,
+    /// Lines, and failed attempts to write some.
+    audit: (u64, u64),
     pool: PoolFigures,
     commit: Commit,
     tables: Tables,
@@ -65,6 +67,7 @@ impl Figures {
             request_memory_bytes: observed.shared.budget.held_bytes(),
             request_memory_bytes_max: observed.shared.budget.bytes_max(),
             lags: loops.enumerate().map(|(index, counters)| (index.to_string(), counters.lag())).collect(),
+            audit: observed.audit.as_ref().map(|log| log.counts()).unwrap_or_default(),
             pool: observed.pool.figures(),
             commit: Commit {
                 statistics: service.store.statistics(),
@@ -85,6 +88,9 @@ impl Figures {
         self.write_requests(page)?;
         self.write_connections(page)?;
         self.write_loops(page)?;
+        page.counter("jormundb_audit_log_lines", In::Number, "Writes noted in the audit log", self.audit.0)?;
+        let help = "Failed attempts to write or open the audit log";
+        page.counter("jormundb_audit_log_failures", In::Number, help, self.audit.1)?;
         self.pool.write(page)?;
         self.commit.write(page)?;
         self.tables.write(page)?;

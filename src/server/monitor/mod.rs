@@ -245,6 +245,9 @@ impl State {
             return Err("the server is stopping".into());
         }
         let sources = self.sources.get().ok_or("the server is starting")?;
+        if sources.observed.audit.as_ref().is_some_and(|log| log.is_failing()) {
+            return Err("the audit log cannot be written".into());
+        }
         sources.service.store.check_writable().map_err(|error| error.to_string())
     }
 
@@ -300,6 +303,7 @@ mod tests {
             region: "us-east-1".into(),
             verbose: false,
             slow_request_ms: 1000,
+            audit: None,
             watch_lag: false,
         };
         let listeners = server::bind(([127, 0, 0, 1], 0).into(), 1).expect("a free port");
