@@ -44,6 +44,7 @@ fn main() -> ExitCode {
 fn run(config: &Config) -> Result<(), Box<dyn Error>> {
     server::return_large_memory();
     let mut signals = listen_for_signals()?;
+    let access_keys = config.access.keys()?.map(Arc::new);
     if let Err(error) = server::raise_open_files_limit() {
         tracing::warn!(%error, "cannot raise the limit of open files");
     }
@@ -72,7 +73,9 @@ fn run(config: &Config) -> Result<(), Box<dyn Error>> {
         region: config.region.clone(),
         verbose: config.verbose,
         watch_lag: monitor.is_some(),
+        access_keys,
     };
+    warn_if_open(&options, listeners.address());
     let server = Server::start(listeners, &options, &service)?;
     if let Some(monitor) = &monitor {
         monitor.serving(&service, server.observed());
@@ -94,6 +97,16 @@ fn run(config: &Config) -> Result<(), Box<dyn Error>> {
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// A server without access keys obeys whoever can connect.
+fn warn_if_open(options: &server::Options, address: SocketAddr) {
+    if options.access_keys.is_none() && !address.ip().to_canonical().is_loopback() {
+        tracing::warn!(
+            %address,
+            "no access keys: everybody on this network can read, write and delete all data; see --credentials-file"
+        );
+    }
 }
 
 /// The first SIGTERM or SIGINT makes the returned stream readable, the second ends the process.

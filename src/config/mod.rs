@@ -2,11 +2,15 @@
 
 pub mod hot_cache;
 
+/// Access keys.
+pub mod access;
+
 /// Metrics and health.
 mod observe;
 
 pub use observe::ObserveOptions;
 
+use crate::config::access::AccessFlags;
 use crate::storage::Durability;
 use clap::Parser;
 use std::fmt::Display;
@@ -83,12 +87,15 @@ pub struct Config {
           value_parser = parse_idle_timeout)]
     pub idle_timeout: u32,
 
-    /// Region that ARNs and the health answer name
+    /// Region that ARNs and the health answer name; with access keys, clients must sign for it
     #[arg(long, env = "JORMUN_REGION", default_value = "us-east-1", value_parser = parse_region)]
     pub region: String,
 
     #[command(flatten)]
     pub observe: ObserveOptions,
+
+    #[command(flatten)]
+    pub access: AccessFlags,
 }
 
 /// A number of bytes.
@@ -278,6 +285,15 @@ mod tests {
     }
 
     #[test]
+    fn help_does_not_show_secrets() {
+        let arguments = Config::command();
+        let secret = arguments.get_arguments().find(|argument| argument.get_id() == "secret_access_key");
+        assert!(secret.is_some_and(clap::Arg::is_hide_env_values_set));
+        let config = parse("--access-key-id id --secret-access-key hidden").expect("good flags");
+        assert!(!format!("{config:?}").contains("hidden"));
+    }
+
+    #[test]
     fn a_bad_value_names_the_flag_and_what_is_allowed() {
         let rows = [
             ("--port 65536", "--port", "from 0 to 65535"),
@@ -294,6 +310,8 @@ mod tests {
             ("--request-memory 1MB", "--request-memory", "from 128MB"),
             ("--max-connections 0", "--max-connections", "from 1 to 1000000"),
             ("--idle-timeout 0", "--idle-timeout", "from 1 to 86400"),
+            ("--access-key-id x", "--secret-access-key", "required"),
+            ("--secret-access-key x", "--access-key-id", "required"),
             ("--region US_EAST", "--region", "lower-case letters"),
             ("--metrics-address 9090", "--metrics-address", "HOST:PORT"),
         ];

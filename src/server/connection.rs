@@ -191,7 +191,7 @@ impl Connection {
     /// Takes a complete head from the input.
     fn next_head(&mut self) -> Result<Option<Envelope>, HeadError> {
         let Some(head) = request::parse(&self.input[self.consumed..])? else { return Ok(None) };
-        let envelope = door::admit(&head);
+        let envelope = door::admit(&head, self.context.access.as_ref());
         self.consumed += head.head_bytes;
         self.head_deadline = None;
         Ok(Some(envelope))
@@ -247,7 +247,7 @@ impl Connection {
     }
 
     /// Receives the body and answers. `Some`: this was the connection's last request.
-    async fn serve_request(&mut self, envelope: Envelope) -> io::Result<Option<Ending>> {
+    async fn serve_request(&mut self, mut envelope: Envelope) -> io::Result<Option<Ending>> {
         let mut memory = self.context.buffers.borrow_mut().lend_memory();
         let received = if envelope.is_too_large() {
             Err(BodyError::TooLarge)
@@ -257,7 +257,7 @@ impl Connection {
             Box::pin(self.receive_body(&envelope, &mut memory.body)).await
         };
         let keep_alive = match received {
-            Ok(()) => self.answer(&envelope, memory).await?,
+            Ok(()) => self.answer(&mut envelope, memory).await?,
             Err(error) => {
                 self.context.buffers.borrow_mut().take_back_memory(memory);
                 self.body_charge.release();
@@ -390,7 +390,7 @@ impl Connection {
     }
 
     /// Answers a complete request, and tells whether the connection goes on.
-    async fn answer(&mut self, envelope: &Envelope, memory: Box<RequestMemory>) -> io::Result<bool> {
+    async fn answer(&mut self, envelope: &mut Envelope, memory: Box<RequestMemory>) -> io::Result<bool> {
         let request_bytes = memory.body.len();
         let log = self.context.options.verbose.then(|| RequestLog::begin(envelope, &memory.body));
         let mut answer = dispatch::perform(&self.context, envelope, memory, &mut self.body_charge).await;

@@ -1,7 +1,8 @@
 //! From a complete request to its answer, wherever that is made.
 //!
 //! ```text
-//! perform --> unpack (pool, if compressed) --> settle (door) --> execute --> pack (pool, if asked for and long)
+//! perform --> verify (door, with access keys) --> unpack (pool, if compressed) --> settle (door)
+//!         --> execute --> pack (pool, if asked for and long)
 //!
 //! execute --> Worker on this loop --Respond--------------------------------------------> answer
 //!    |                           \--Block----> pool: Worker with blocking reads --------> answer
@@ -12,6 +13,7 @@
 //!
 //! What leaves the loop takes a token along, under which its message comes back: see [`super::mailbox`].
 
+use crate::http::auth::signature::{self, HASH_BYTES};
 use crate::http::encoding::{COMPRESSED_BODY_BYTES_MIN, Coding, DecodeError};
 use crate::operation::{Operation, Outcome, Place, RequestMemory, Response, Step, refuse};
 use crate::server::budget::Charge;
@@ -54,7 +56,7 @@ impl Answer {
             Work::Execute { memory, response, .. } => (Some(memory), response),
             Work::Warm { write, response } => (Some(write.into_memory()), response),
             Work::Pack { memory, response, .. } => (memory, response),
-            Work::Unpack { memory, .. } => (Some(memory), Response::default()),
+            Work::Unpack { memory, .. } | Work::Hash { memory } => (Some(memory), Response::default()),
         };
         door::unavailable(&mut response);
         Answer { memory, response, packed: None, wrote: false, faulty: false }
@@ -65,14 +67,32 @@ impl Answer {
 /// `charge` is what the connection holds for the body.
 pub async fn perform(
     context: &LoopContext,
-    envelope: &Envelope,
-    memory: Box<RequestMemory>,
+    envelope: &mut Envelope,
+    mut memory: Box<RequestMemory>,
     charge: &mut Charge,
 ) -> Answer {
-    let mut response = context.buffers.borrow_mut().lend_response();
     // The waits that only rare requests need are boxed, so that the task of a connection stays small.
+    if let Some(access) = context.access.as_ref().filter(|_| envelope.must_be_verified()) {
+        let body_hash = match memory.body.len() > INLINE_BODY_BYTES_MAX {
+            false => signature::hash(&memory.body),
+            true => match Box::pin(hash_on_pool(context, memory)).await {
+                Ok((returned, hash)) => {
+                    memory = returned;
+                    hash
+                }
+                Err(answer) => return answer,
+            },
+        };
+        envelope.verify(access, &body_hash);
+    }
+    let mut response = context.buffers.borrow_mut().lend_response();
     let memory = match envelope.coding {
         None => memory,
+        Some(_) if envelope.is_unauthorized() => {
+            // Nothing is unpacked for them: what they sent is judged as if it were empty.
+            memory.body.clear();
+            memory
+        }
         Some(coding) => {
             let (memory, mut result) = Box::pin(unpack(context, coding, memory)).await;
             if result.is_ok() && !charge.raise_to(memory.body.capacity()) {
@@ -174,7 +194,7 @@ async fn outcome(context: &LoopContext, mut token: u64, mut response: Response) 
                 let faulty = memory.is_none();
                 return Answer { memory, response: answered, packed, wrote: false, faulty };
             }
-            Message::Unpacked { .. } => unreachable!("nothing was to be unpacked"),
+            Message::Unpacked { .. } | Message::Hashed { .. } => unreachable!("nothing was to be unpacked or hashed"),
         }
     }
 }
@@ -205,6 +225,20 @@ async fn unpack(
             Message::Unpacked { memory, result } => (memory, result),
             // The unpacking itself panicked.
             _ => (context.buffers.borrow_mut().lend_memory(), Err(UnpackError::Body(DecodeError::Broken))),
+        },
+    }
+}
+
+/// Hashes a request body on the pool, 1 us per KB without special instructions.
+async fn hash_on_pool(
+    context: &LoopContext,
+    memory: Box<RequestMemory>,
+) -> Result<(Box<RequestMemory>, [u8; HASH_BYTES]), Answer> {
+    match submit_to_pool(context, Work::Hash { memory }) {
+        Err(work) => Err(Answer::no_room(work)),
+        Ok(token) => match context.message(token).await {
+            Message::Hashed { memory, hash } => Ok((memory, hash)),
+            _ => Err(Answer::fault(Response::default())),
         },
     }
 }

@@ -12,6 +12,7 @@
 use crate::http::date::HttpDate;
 use crate::http::response::RequestId;
 use crate::operation::{Mailbox, PendingWrite, Service, Wake, Worker};
+use crate::server::access::Access;
 use crate::server::budget::Budget;
 use crate::server::buffers::Buffers;
 use crate::server::connection::{self, Connection};
@@ -60,6 +61,8 @@ pub struct LoopContext {
     pub reaper: RefCell<Reaper>,
     pub waiters: RefCell<Waiters>,
     pub counters: Arc<LoopCounters>,
+    /// The access keys, if the server has any.
+    pub access: Option<RefCell<Access>>,
     shared: Arc<Shared>,
     service: Arc<Service>,
     worker: RefCell<Worker>,
@@ -101,7 +104,10 @@ pub fn new_runtime() -> io::Result<tokio_uring::Runtime> {
 pub fn run(runtime: &tokio_uring::Runtime, seed: LoopSeed) {
     runtime.block_on(async move {
         let listener = TcpListener::from_std(seed.listener);
+        let (clock, region) = (&seed.service.clock, &seed.options.region);
+        let access = seed.options.access_keys.clone().map(|keys| Access::new(keys, region, clock.clone()));
         let context = Rc::new(LoopContext {
+            access: access.map(RefCell::new),
             reply_to: Arc::clone(&seed.mailbox) as Arc<dyn Mailbox>,
             waker: Arc::clone(&seed.mailbox) as Arc<dyn Wake>,
             worker: RefCell::new(Worker::new(Arc::clone(&seed.service))),

@@ -10,6 +10,7 @@
 //!    task is never dropped while it waits, so each message finds its waiter, and the queue holds at most one message
 //!    for each connection of the loop.
 
+use crate::http::auth::signature::HASH_BYTES;
 use crate::http::encoding::{Coding, DecodeError};
 use crate::operation::{Mailbox, Outcome, PendingWrite, RequestMemory, Response, Wake};
 use crate::server::sys;
@@ -27,6 +28,8 @@ pub enum Message {
     Answered { memory: Option<Box<RequestMemory>>, response: Response, packed: Option<Coding> },
     /// From the pool: a compressed request body is unpacked.
     Unpacked { memory: Box<RequestMemory>, result: Result<(), UnpackError> },
+    /// From the pool: a large request body is hashed.
+    Hashed { memory: Box<RequestMemory>, hash: [u8; HASH_BYTES] },
 }
 
 /// Why a request body is not unpacked.

@@ -18,6 +18,8 @@ mod connection;
 
 mod door;
 
+mod access;
+
 mod dispatch;
 
 mod request_log;
@@ -38,6 +40,7 @@ mod reaper;
 
 mod sys;
 
+pub use access::{Access, AccessKey, AccessKeys, Secret};
 pub use event_loop::RING_ENTRIES;
 pub use listener::Listeners;
 pub use monitor::Monitor;
@@ -72,6 +75,8 @@ pub struct Options {
     pub verbose: bool,
     /// Measure how late the loops' timers are.
     pub watch_lag: bool,
+    /// Who may use the server; `None`: whoever can connect.
+    pub access_keys: Option<Arc<AccessKeys>>,
 }
 
 /// What all loops share.

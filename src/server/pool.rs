@@ -1,10 +1,11 @@
 //! The blocking pool: threads that do what would hold up a loop.
 //!
-//! Reads that need the disk, long pages, the control plane, large bodies, and the packing and unpacking of compressed
-//! ones run here. The queue is bounded; a job that finds it full goes back to its loop, which answers with a retryable
-//! error. A result goes to the mailbox of the job's loop. Wake-ups are coalesced on both sides: a job wakes a thread
-//! only if one sleeps, and the mailbox signals once per drain.
+//! Reads that need the disk, long pages, the control plane, large bodies and their hashes, and the packing and
+//! unpacking of compressed ones run here. The queue is bounded; a job that finds it full goes back to its loop, which
+//! answers with a retryable error. A result goes to the mailbox of the job's loop. Wake-ups are coalesced on both
+//! sides: a job wakes a thread only if one sleeps, and the mailbox signals once per drain.
 
+use crate::http::auth::signature;
 use crate::http::encoding::{COMPRESSED_BODY_BYTES_MIN, Coding};
 use crate::metrics::{Counter, Histogram, Reading};
 use crate::operation::{
@@ -36,6 +37,8 @@ pub enum Work {
     Execute { operation: &'static Operation, memory: Box<RequestMemory>, response: Response, accepts: Option<Coding> },
     /// Brings the old items of a write into memory and submits the write again.
     Warm { write: Box<PendingWrite>, response: Response },
+    /// Hashes a large request body, as it was sent, for its signature.
+    Hash { memory: Box<RequestMemory> },
     /// Unpacks a request body.
     Unpack { coding: Coding, memory: Box<RequestMemory> },
     /// Packs an answer.
@@ -210,6 +213,10 @@ impl Thread {
                     Some(Message::Answered { memory, response, packed: None })
                 }
             },
+            Work::Hash { memory } => {
+                let hash = signature::hash(&memory.body);
+                Some(Message::Hashed { memory, hash })
+            }
             Work::Unpack { coding, mut memory } => {
                 if !self.charge.raise_to(BODY_BYTES_MAX) {
                     return Some(Message::Unpacked { memory, result: Err(UnpackError::NoRoom) });

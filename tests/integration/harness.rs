@@ -57,6 +57,26 @@ impl Server {
         Server { process, address, banner, ready_after: started.elapsed() }
     }
 
+    /// Starts and stops a server: all that it printed on both streams.
+    pub fn start_in_and_stop(directory: &Path, flags: &[&str]) -> String {
+        let mut process = command(directory, flags).stderr(Stdio::piped()).spawn().unwrap();
+        let lines = read_lines(process.stdout.take().unwrap());
+        let stderr = read_lines(process.stderr.take().unwrap());
+        let mut server = Server {
+            process,
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            banner: String::new(),
+            ready_after: Duration::ZERO,
+        };
+        while !server.banner.contains("Ready to accept connections") {
+            server.banner += &lines.recv_timeout(START_TIMEOUT).expect("the server becomes ready");
+            server.banner.push('\n');
+        }
+        let banner = std::mem::take(&mut server.banner);
+        assert!(server.terminate().success());
+        banner + &stderr.iter().collect::<Vec<_>>().join("\n")
+    }
+
     pub fn connect(&self) -> Connection {
         Connection::open(self.address)
     }

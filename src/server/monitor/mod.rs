@@ -300,6 +300,7 @@ mod tests {
             region: "us-east-1".into(),
             verbose: false,
             watch_lag: false,
+            access_keys: None,
         };
         let listeners = server::bind(([127, 0, 0, 1], 0).into(), 1).expect("a free port");
         let server = Server::start(listeners, &options, &service).expect("the server starts");
