@@ -26,8 +26,17 @@ mod model;
 /// What framing has to bear: cut, pipelined, chunked, compressed and malformed requests.
 mod framing;
 
+/// Request smuggling: bytes that two readers could divide into requests in different ways.
+mod smuggling;
+
+/// Bodies that are made to hurt: bombs, deep nesting, huge numbers and names.
+mod hostile;
+
 /// The checks at the door, each with its exact answer.
 mod door;
+
+/// Access keys: who gets in, and what the others are told.
+mod access;
 
 /// Many idle connections beside a busy one.
 mod idle;
