@@ -21,6 +21,7 @@ SOAK_SECONDS ?= 600
 ENDPOINT ?=
 BENCH_DIR ?= $(JORMUN_CACHE)/bench
 CRASH_CYCLES ?= 100
+CRASH_POWER_CUTS ?= 100
 CRASH_SEED ?= 1
 MODEL_STEPS ?= 250000
 MODEL_KILLS ?= 120
@@ -64,8 +65,8 @@ test-python: build-tests python node
 test-js: build-tests python node
 	@cd tests/js; JORMUN_BINARY=$(BINARY) $(RUN) "$$(../../tools/setup.sh node-path)" --test
 
-crash-test: build-tests ## Kill the server under load: make crash-test [CRASH_CYCLES=100 CRASH_SEED=1]
-	@CRASH_CYCLES=$(CRASH_CYCLES) CRASH_SEED=$(CRASH_SEED) timeout 7200 cargo test $(UNDER_TEST) --test integration \
+crash-test: build-tests ## Kill the server, cut its power: make crash-test [CRASH_CYCLES=100 CRASH_POWER_CUTS=100 CRASH_SEED=1]
+	@CRASH_CYCLES=$(CRASH_CYCLES) CRASH_POWER_CUTS=$(CRASH_POWER_CUTS) CRASH_SEED=$(CRASH_SEED) timeout 7200 cargo test $(UNDER_TEST) --test integration \
 		crash:: -- --nocapture
 
 model-test: build-tests ## Compare the server with a model: make model-test [MODEL_STEPS=250000 MODEL_KILLS=120 MODEL_SEED=1]

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::http::Connection;
+use crate::shim::Disk;
 
 /// Generous, because it only bounds how long a broken server is waited for.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
@@ -34,8 +35,21 @@ impl Server {
     }
 
     pub fn start_in(directory: &Path, flags: &[&str]) -> Server {
+        let mut command = command(directory, flags);
+        command.stderr(Stdio::inherit());
+        Server::spawn(command)
+    }
+
+    /// A server whose data is on a disk that can fail. With `journal` a power cut can follow its kill.
+    pub fn start_on(disk: &Disk, flags: &[&str], journal: bool) -> Server {
+        let mut command = command(&disk.path(), flags);
+        command.envs(disk.environment(journal)).stderr(disk.log_file());
+        Server::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Server {
         let started = Instant::now();
-        let mut process = command(directory, flags).stderr(Stdio::inherit()).spawn().unwrap();
+        let mut process = command.spawn().unwrap();
         let lines = read_lines(process.stdout.take().unwrap());
         let mut banner = String::new();
         loop {

@@ -20,7 +20,16 @@ mod altered;
 /// The maintenance commands: verify, rebuild-index, backup, restore.
 mod commands;
 
-/// What a kill leaves behind, under load and time after time.
+/// The disk that fails and forgets, from the test's side.
+mod shim;
+
+/// What a power cut leaves of a directory.
+mod power_cut;
+
+/// Clients under load, and the checker of what they were told.
+mod bank;
+
+/// What a kill and a power cut leave behind, under load and time after time.
 mod crash;
 
 /// Every answer and every state against a model, under load and kills.
