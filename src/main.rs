@@ -60,6 +60,8 @@ fn run(config: &Config) -> Result<(), Box<dyn Error>> {
         block_cache_bytes: config.block_cache.0,
         memtable_bytes: config.memtable.0,
         statistics: monitor.is_some(),
+        disk_reserve_bytes: config.disk.disk_reserve.0 as u64,
+        recover_damaged_log: config.disk.recover_damaged_log,
     })?;
     let service = Arc::new(Service {
         store,

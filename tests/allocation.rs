@@ -84,6 +84,8 @@ fn a_steady_state_get_item_allocates_nothing() {
         durability: Durability::Os,
         hot_cache_bytes: 1 << 20,
         block_cache_bytes: 16 << 20,
+        disk_reserve_bytes: 0,
+        recover_damaged_log: false,
         memtable_bytes: 16 << 20,
         statistics: true,
     })

@@ -7,6 +7,9 @@ mod observe;
 
 pub use observe::ObserveOptions;
 
+/// Flags about a disk that is full or damaged.
+mod disk;
+
 use crate::command::Command;
 use crate::storage::Durability;
 use clap::Parser;
@@ -60,6 +63,9 @@ pub struct Config {
     #[arg(long, env = "JORMUN_DURABILITY", value_name = "MODE", default_value = "sync",
           value_parser = parse_durability)]
     pub durability: Durability,
+
+    #[command(flatten)]
+    pub disk: disk::DiskFlags,
 
     /// Memory for data blocks read from disk, for example 256MB
     #[arg(long, env = "JORMUN_BLOCK_CACHE", value_name = "SIZE", default_value = "256MB",
@@ -260,6 +266,7 @@ mod tests {
         assert_eq!(config.hot_cache.hot_cache, Size(64 << 20));
         assert_eq!(config.request_memory, Size(1 << 30));
         assert_eq!((config.max_connections, config.idle_timeout), (20_000, 300));
+        assert_eq!((config.disk.disk_reserve, config.disk.recover_damaged_log), (Size(512 << 20), false));
         assert_eq!(config.region, "us-east-1");
         assert_eq!(config.observe.metrics_address, None);
         assert!(config.io_threads() >= 1 && config.pool_threads() >= 4);
@@ -270,7 +277,8 @@ mod tests {
         let config = parse(
             "-p 0 --host ::1 -d /tmp/x -v --io-threads 3 --pool-threads 5 --durability interval=50 --block-cache 1GB \
              --hot-cache 0 --memtable 16M --max-connections 7 --idle-timeout 9 --region eu-west-1 \
-             --metrics-address 127.0.0.1:0",
+             --metrics-address 127.0.0.1:0 \
+             --disk-reserve 0 --recover-damaged-log",
         )
         .expect("good flags");
         assert_eq!(config.address().to_string(), "[::1]:0");
@@ -281,6 +289,7 @@ mod tests {
         assert_eq!(config.hot_cache.hot_cache, Size(0));
         assert_eq!((config.max_connections, config.idle_timeout, config.verbose), (7, 9, true));
         assert_eq!(config.observe.metrics_address, Some(SocketAddr::from(([127, 0, 0, 1], 0))));
+        assert_eq!((config.disk.disk_reserve, config.disk.recover_damaged_log), (Size(0), true));
     }
 
     #[test]
@@ -296,6 +305,7 @@ mod tests {
             ("--block-cache 12XB", "--block-cache", "from 1MB to 1024GB"),
             ("--block-cache 1KB", "--block-cache", "from 1MB"),
             ("--hot-cache 1KB", "--hot-cache", "0 or a size from 1MB"),
+            ("--disk-reserve 1KB", "--disk-reserve", "0 or a size from 1MB"),
             ("--memtable 99999999999999999999GB", "--memtable", "to 4GB"),
             ("--request-memory 1MB", "--request-memory", "from 128MB"),
             ("--max-connections 0", "--max-connections", "from 1 to 1000000"),

@@ -261,7 +261,7 @@ impl<'b> Batch<'b> {
 
     /// Decides a mutation and stages what it changes. An error fails this mutation only.
     fn add(&mut self, mutation: &mut dyn Mutation, scratch: &Bump) -> Result<Outcome, Error> {
-        self.engine.check_poison()?;
+        self.engine.check_writable()?;
         let mut olds = BumpVec::with_capacity_in(mutation.target_count(), scratch);
         for index in 0..mutation.target_count() {
             let Target { table, row_key } = mutation.target(index);
@@ -436,13 +436,17 @@ impl<'b> Batch<'b> {
         for (cache, key, _) in self.hot_items() {
             cache.close(key);
         }
-        self.engine.write(mem::take(&mut self.rows), sync)?;
-        for (cache, key, item) in self.hot_items() {
-            cache.install(key, item);
+        let written = self.engine.write(mem::take(&mut self.rows), sync);
+        match &written {
+            Ok(()) => self.hot_items().for_each(|(cache, key, item)| cache.install(key, item)),
+            // Nothing was written: what the cache holds is still so.
+            Err(Error::DiskFull) => {}
+            Err(_) => return written,
         }
         for (cache, key, _) in self.hot_items() {
             cache.open(key);
         }
+        written?;
         for touched in &self.touched {
             for ((number, counter), record) in touched.table.counters().zip(&touched.counters) {
                 debug_assert_eq!(number, record.index_number);

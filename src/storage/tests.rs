@@ -18,6 +18,9 @@ mod backfills;
 /// Opening: locks, versions, damage, restarts.
 mod directory;
 
+/// The log after crashes and damage.
+mod logs;
+
 /// Random operations against a `BTreeMap`.
 mod random;
 

@@ -84,14 +84,16 @@ fn a_power_cut_loses_at_most_what_came_after_the_last_sync_of_the_interval() {
     let disk = Disk::new();
     let flags = ["--durability", "interval=20", "--memtable", "1MB"];
     let bank = open_bank(&disk, LONG_LINE_BYTES);
+    let mut synced = false;
     for tail in [Tail::Lost, Tail::Torn, Tail::Sectors] {
         let server = Server::start_on(&disk, &flags, true);
         bank.run_and_kill(server, &mut random, 200..400);
         let cut = power_cut::cut(&disk, tail, &mut random);
-        assert!(cut.log_synced.is_some(), "{cut:?}");
+        synced |= cut.log_synced.is_some();
         let server = Server::start_on(&disk, &flags, false);
         bank.check(&mut server.connect(), Loss::After(cut.log_synced));
     }
+    assert!(synced, "nobody asked for a sync but the clock");
 }
 
 /// In `os` a power cut may take what was acknowledged, but nothing by half, and what is left starts.

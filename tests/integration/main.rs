@@ -35,6 +35,12 @@ mod crash;
 /// Every answer and every state against a model, under load and kills.
 mod model;
 
+/// A disk that fails while the server runs.
+mod faults;
+
+/// Bytes that change on the disk.
+mod damage;
+
 /// What framing has to bear: cut, pipelined, chunked, compressed and malformed requests.
 mod framing;
 

@@ -53,7 +53,7 @@ fn every_flag_is_explained() {
     let (status, text) = run_to_end(directory.path(), &["--help"]);
     assert!(status.success());
     for flag in "port host data-dir verbose io-threads pool-threads durability block-cache memtable max-connections \
-                 idle-timeout region metrics-address"
+                 idle-timeout region metrics-address disk-reserve recover-damaged-log"
         .split_whitespace()
     {
         let variable = format!("JORMUN_{}", flag.to_uppercase().replace('-', "_"));

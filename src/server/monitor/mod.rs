@@ -277,6 +277,8 @@ mod tests {
             block_cache_bytes: 1 << 20,
             hot_cache_bytes: 1 << 20,
             memtable_bytes: 1 << 20,
+            disk_reserve_bytes: 0,
+            recover_damaged_log: false,
             statistics: false,
         };
         Arc::new(Service {

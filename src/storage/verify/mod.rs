@@ -152,6 +152,8 @@ pub(super) fn options(path: &Path) -> StoreOptions {
         hot_cache_bytes: 0,
         block_cache_bytes: BLOCK_CACHE_BYTES,
         memtable_bytes: MEMTABLE_BYTES,
+        disk_reserve_bytes: 0,
+        recover_damaged_log: false,
         statistics: false,
     }
 }
