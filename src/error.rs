@@ -41,6 +41,7 @@ pub enum ErrorKind {
     ItemCollectionSizeLimitExceeded,
     Throttling,
     InternalServerError,
+    ServiceUnavailable,
 }
 
 /// Namespaces of error types.
@@ -70,6 +71,7 @@ impl ErrorKind {
             }
             ErrorKind::Throttling => (DYNAMODB, "ThrottlingException", 400, "message"),
             ErrorKind::InternalServerError => (DYNAMODB, "InternalServerError", 500, "message"),
+            ErrorKind::ServiceUnavailable => (DYNAMODB, "ServiceUnavailable", 503, "message"),
         }
     }
 }
@@ -163,6 +165,15 @@ impl ApiError {
             "Throughput exceeds the current capacity of your table or index. DynamoDB is automatically scaling your \
              table or index so please try again shortly. If exceptions persist, check if you have a hot key: \
              https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html",
+        )
+    }
+
+    /// No space on the disk: the write was not done, and one later may be. An InternalServerError would leave open
+    /// whether it was. SDKs retry both.
+    pub fn disk_full() -> ApiError {
+        ApiError::new(
+            ErrorKind::ServiceUnavailable,
+            "The server has no disk space left for writes. The request was not processed. Please try again later.",
         )
     }
 

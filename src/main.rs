@@ -3,9 +3,10 @@
 use clap::Parser;
 use jormundb::clock::Clock;
 use jormundb::command::control;
-use jormundb::config::{ACCOUNT_ID, Config};
+use jormundb::config::{ACCOUNT_ID, Config, LogFormat, ObserveOptions};
 use jormundb::model::arn::Location;
 use jormundb::operation::Service;
+use jormundb::server::audit::{AuditLog, AuditThread};
 use jormundb::server::{self, ConnectionCounts, Monitor, Server};
 use jormundb::storage::{Store, StoreOptions};
 use std::error::Error;
@@ -15,7 +16,6 @@ use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use tracing_subscriber::filter::LevelFilter;
 
 /// What a shell reports of a process that was interrupted: the status after a second signal.
 const EXIT_INTERRUPTED: i32 = 130;
@@ -26,12 +26,7 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let config = Config::parse();
-    tracing_subscriber::fmt()
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .with_max_level(LevelFilter::INFO)
-        .with_target(false)
-        .init();
+    start_logging(&config.observe);
     if let Some(command) = &config.command {
         return command.run(&config.data_dir);
     }
@@ -44,10 +39,33 @@ fn main() -> ExitCode {
     }
 }
 
+/// Log lines go to the standard error.
+fn start_logging(options: &ObserveOptions) {
+    let lines = tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_max_level(options.log_level.filter())
+        .with_target(false);
+    match options.log_format {
+        LogFormat::Text => lines.init(),
+        LogFormat::Json => lines.json().flatten_event(true).init(),
+    }
+}
+
+/// Opens the audit log, if there is to be one, and has SIGHUP open it anew.
+fn start_audit(config: &Config) -> Result<Option<AuditThread>, Box<dyn Error>> {
+    let Some(path) = &config.observe.audit_log else { return Ok(None) };
+    let reopen = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(signal_hook::consts::SIGHUP, Arc::clone(&reopen))?;
+    let started = AuditLog::start(path, reopen);
+    Ok(Some(started.map_err(|error| format!("cannot open the audit log {}: {error}", path.display()))?))
+}
+
 /// Serves until SIGTERM or SIGINT.
 fn run(config: &Config) -> Result<(), Box<dyn Error>> {
     server::return_large_memory();
     let mut signals = listen_for_signals()?;
+    let access_keys = config.access.keys()?.map(Arc::new);
     if let Err(error) = server::raise_open_files_limit() {
         tracing::warn!(%error, "cannot raise the limit of open files");
     }
@@ -60,7 +78,10 @@ fn run(config: &Config) -> Result<(), Box<dyn Error>> {
         block_cache_bytes: config.block_cache.0,
         memtable_bytes: config.memtable.0,
         statistics: monitor.is_some(),
+        disk_reserve_bytes: config.disk.disk_reserve.0 as u64,
+        recover_damaged_log: config.disk.recover_damaged_log,
     })?;
+    let audit = start_audit(config)?;
     let service = Arc::new(Service {
         store,
         location: Location { region: config.region.clone(), account: ACCOUNT_ID.to_owned() },
@@ -75,8 +96,12 @@ fn run(config: &Config) -> Result<(), Box<dyn Error>> {
         request_memory_bytes: config.request_memory.0,
         region: config.region.clone(),
         verbose: config.verbose,
+        slow_request_ms: config.observe.slow_request_ms,
+        audit: audit.as_ref().map(|thread| Arc::clone(thread.log())),
         watch_lag: monitor.is_some(),
+        access_keys,
     };
+    warn_if_open(&options, listeners.address());
     let server = Server::start(listeners, &options, &service)?;
     if let Some(monitor) = &monitor {
         monitor.serving(&service, server.observed());
@@ -95,6 +120,9 @@ fn run(config: &Config) -> Result<(), Box<dyn Error>> {
     }
     let backup_is_made = control.is_ok_and(control::Listener::stop);
     server.stop();
+    if let Some(thread) = audit {
+        thread.stop();
+    }
     service.store.close()?;
     if let Some(monitor) = monitor {
         monitor.stop();
@@ -106,6 +134,16 @@ fn run(config: &Config) -> Result<(), Box<dyn Error>> {
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// A server without access keys obeys whoever can connect.
+fn warn_if_open(options: &server::Options, address: SocketAddr) {
+    if options.access_keys.is_none() && !address.ip().to_canonical().is_loopback() {
+        tracing::warn!(
+            %address,
+            "no access keys: everybody on this network can read, write and delete all data; see --credentials-file"
+        );
+    }
 }
 
 /// The first SIGTERM or SIGINT makes the returned stream readable, the second ends the process.

@@ -5,10 +5,12 @@
 //! 2. An accepted head has the framing that a naive reader, which splits at CRLF, sees in it.
 //! 3. What is done with the headers afterwards (signature, codings, preflight answer) neither panics nor lets a line
 //!    end through into the answer.
+//! 4. The headers that the signature is computed from are those that a naive reader sees, and every header that must be
+//!    signed is in the canonical form or refuses it.
 
 #![no_main]
 
-use jormundb_fuzz::http::auth;
+use jormundb_fuzz::http::auth::{form, signature};
 use jormundb_fuzz::http::encoding::Coding;
 use jormundb_fuzz::http::request::{Framing, HEAD_BYTES_MAX, Head, parse};
 use jormundb_fuzz::http::response::{ContentType, preflight_lines};
@@ -34,7 +36,13 @@ fuzz_target!(|input: &[u8]| {
 fn check_head(head: &Head<'_>, bytes: &[u8]) {
     assert!(head.head_bytes <= bytes.len());
     assert_eq!(naive_framing(&bytes[..head.head_bytes]), head.framing);
-    if let Err(error) = auth::check(head) {
+    assert_eq!(naive_headers(&bytes[..head.head_bytes]), headers(head));
+    if let Err(error) = form::read(head).and_then(|claim| {
+        let mut canonical = Vec::new();
+        signature::write_canonical_head(head, &claim, &mut canonical)?;
+        check_signed(head, &canonical);
+        claim.check_time(0).and(claim.check_scope("us-east-1"))
+    }) {
         let mut body = Vec::new();
         error.write_body(&mut body);
         assert!(is_json(&body), "{body:?}");
@@ -46,6 +54,31 @@ fn check_head(head: &Head<'_>, bytes: &[u8]) {
     let lines = preflight_lines(head.access_control_request_headers, head.access_control_request_method);
     let text = String::from_utf8_lossy(&lines);
     assert!(text.split_terminator("\r\n").all(|line| !line.is_empty() && !line.contains(['\r', '\n'])), "{text:?}");
+}
+
+fn headers(head: &Head<'_>) -> Vec<(Vec<u8>, Vec<u8>)> {
+    head.headers().map(|(name, value)| (name.to_vec(), value.to_vec())).collect()
+}
+
+/// What the headers of a head that was accepted say.
+fn naive_headers(head: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let text: String = head.iter().map(|byte| char::from(*byte)).collect();
+    let lines = text.trim_start_matches("\r\n").split("\r\n").skip(1).take_while(|line| !line.is_empty());
+    let bytes = |text: &str| text.chars().map(|c| u8::try_from(c).expect("from a byte")).collect();
+    lines
+        .map(|line| line.split_once(':').expect("a header"))
+        .map(|(name, value)| (bytes(name), bytes(value.trim_matches([' ', '\t']))))
+        .collect()
+}
+
+fn check_signed(head: &Head<'_>, canonical: &[u8]) {
+    let text = String::from_utf8_lossy(canonical).to_lowercase();
+    for (name, _) in head.headers() {
+        let name = String::from_utf8_lossy(name).to_lowercase();
+        if name == "host" || name.starts_with("x-amz-") {
+            assert!(text.contains(&format!("\n{name}:")), "{name} in {text:?}");
+        }
+    }
 }
 
 /// The framing of a head that was accepted.

@@ -30,3 +30,6 @@ pub mod storage;
 
 /// Values from a fuzzer's bytes.
 pub mod generate;
+
+/// JSON as it is written.
+pub mod oracle;

@@ -2,12 +2,19 @@
 
 pub mod hot_cache;
 
+/// Access keys.
+pub mod access;
+
 /// Metrics and health.
 mod observe;
 
-pub use observe::ObserveOptions;
+pub use observe::{LogFormat, LogLevel, ObserveOptions};
+
+/// Flags about a disk that is full or damaged.
+mod disk;
 
 use crate::command::Command;
+use crate::config::access::AccessFlags;
 use crate::storage::Durability;
 use clap::Parser;
 use std::fmt::Display;
@@ -61,6 +68,9 @@ pub struct Config {
           value_parser = parse_durability)]
     pub durability: Durability,
 
+    #[command(flatten)]
+    pub disk: disk::DiskFlags,
+
     /// Memory for data blocks read from disk, for example 256MB
     #[arg(long, env = "JORMUN_BLOCK_CACHE", value_name = "SIZE", default_value = "256MB",
           value_parser = parse_block_cache)]
@@ -89,12 +99,15 @@ pub struct Config {
           value_parser = parse_idle_timeout)]
     pub idle_timeout: u32,
 
-    /// Region that ARNs and the health answer name
+    /// Region that ARNs and the health answer name; with access keys, clients must sign for it
     #[arg(long, env = "JORMUN_REGION", default_value = "us-east-1", value_parser = parse_region)]
     pub region: String,
 
     #[command(flatten)]
     pub observe: ObserveOptions,
+
+    #[command(flatten)]
+    pub access: AccessFlags,
 }
 
 /// A number of bytes.
@@ -260,8 +273,10 @@ mod tests {
         assert_eq!(config.hot_cache.hot_cache, Size(64 << 20));
         assert_eq!(config.request_memory, Size(1 << 30));
         assert_eq!((config.max_connections, config.idle_timeout), (20_000, 300));
+        assert_eq!((config.disk.disk_reserve, config.disk.recover_damaged_log), (Size(512 << 20), false));
         assert_eq!(config.region, "us-east-1");
-        assert_eq!(config.observe.metrics_address, None);
+        assert_eq!((config.observe.metrics_address, config.observe.slow_request_ms), (None, 1000));
+        assert_eq!((config.observe.log_format, config.observe.log_level), (LogFormat::Text, LogLevel::Info));
         assert!(config.io_threads() >= 1 && config.pool_threads() >= 4);
     }
 
@@ -270,7 +285,8 @@ mod tests {
         let config = parse(
             "-p 0 --host ::1 -d /tmp/x -v --io-threads 3 --pool-threads 5 --durability interval=50 --block-cache 1GB \
              --hot-cache 0 --memtable 16M --max-connections 7 --idle-timeout 9 --region eu-west-1 \
-             --metrics-address 127.0.0.1:0",
+             --metrics-address 127.0.0.1:0 --log-format json --log-level warn --slow-request-ms 0 --audit-log x \
+             --disk-reserve 0 --recover-damaged-log",
         )
         .expect("good flags");
         assert_eq!(config.address().to_string(), "[::1]:0");
@@ -281,6 +297,18 @@ mod tests {
         assert_eq!(config.hot_cache.hot_cache, Size(0));
         assert_eq!((config.max_connections, config.idle_timeout, config.verbose), (7, 9, true));
         assert_eq!(config.observe.metrics_address, Some(SocketAddr::from(([127, 0, 0, 1], 0))));
+        assert_eq!((config.disk.disk_reserve, config.disk.recover_damaged_log), (Size(0), true));
+        assert_eq!((config.observe.log_format, config.observe.log_level), (LogFormat::Json, LogLevel::Warn));
+        assert_eq!((config.observe.slow_request_ms, config.observe.audit_log), (0, Some(PathBuf::from("x"))));
+    }
+
+    #[test]
+    fn help_does_not_show_secrets() {
+        let arguments = Config::command();
+        let secret = arguments.get_arguments().find(|argument| argument.get_id() == "secret_access_key");
+        assert!(secret.is_some_and(clap::Arg::is_hide_env_values_set));
+        let config = parse("--access-key-id id --secret-access-key hidden").expect("good flags");
+        assert!(!format!("{config:?}").contains("hidden"));
     }
 
     #[test]
@@ -296,12 +324,18 @@ mod tests {
             ("--block-cache 12XB", "--block-cache", "from 1MB to 1024GB"),
             ("--block-cache 1KB", "--block-cache", "from 1MB"),
             ("--hot-cache 1KB", "--hot-cache", "0 or a size from 1MB"),
+            ("--disk-reserve 1KB", "--disk-reserve", "0 or a size from 1MB"),
             ("--memtable 99999999999999999999GB", "--memtable", "to 4GB"),
             ("--request-memory 1MB", "--request-memory", "from 128MB"),
             ("--max-connections 0", "--max-connections", "from 1 to 1000000"),
             ("--idle-timeout 0", "--idle-timeout", "from 1 to 86400"),
+            ("--access-key-id x", "--secret-access-key", "required"),
+            ("--secret-access-key x", "--access-key-id", "required"),
             ("--region US_EAST", "--region", "lower-case letters"),
             ("--metrics-address 9090", "--metrics-address", "HOST:PORT"),
+            ("--log-format xml", "--log-format", "text, json"),
+            ("--log-level loud", "--log-level", "error, warn, info, debug, trace"),
+            ("--slow-request-ms x", "--slow-request-ms", "invalid"),
         ];
         for (flags, flag, allowed) in rows {
             let message = parse(flags).expect_err(flags);

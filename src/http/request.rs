@@ -7,10 +7,12 @@
 //!
 //! A server behind a proxy must see the same message borders as the proxy. So everything that two readers could
 //! understand differently is refused instead of repaired: a line that ends in a bare LF, a folded header, a space
-//! before the colon, more than one `Content-Length`, `Content-Length` beside `Transfer-Encoding`, and any transfer
-//! coding other than `chunked`.
+//! before the colon, more than one `Content-Length` or `Host`, `Content-Length` beside `Transfer-Encoding`, and any
+//! transfer coding other than `chunked`.
 
-use memchr::memchr_iter;
+use memchr::{memchr, memchr_iter};
+
+const CRLF: &[u8] = b"\r\n";
 
 /// A request line longer than this is refused with 400, as DynamoDB does.
 pub const REQUEST_LINE_BYTES_MAX: usize = 16 * 1024;
@@ -22,7 +24,7 @@ pub const HEADERS_BYTES_MAX: usize = 16 * 1024;
 pub const HEAD_BYTES_MAX: usize = REQUEST_LINE_BYTES_MAX + HEADERS_BYTES_MAX + 4;
 
 /// SDKs send 8 to 15 headers and proxies add a few. The table of 96 lives on the stack (3 KB).
-const HEADER_COUNT_MAX: usize = 96;
+pub const HEADER_COUNT_MAX: usize = 96;
 
 /// Empty lines before a request line, which some old clients send after a body.
 const LEADING_EMPTY_LINES_MAX: usize = 2;
@@ -59,14 +61,20 @@ pub struct Head<'b> {
     pub expects_continue: bool,
     /// Length of the head, the empty line included: the body begins here.
     pub head_bytes: usize,
+    /// All header lines with their line ends.
+    lines: &'b [u8],
     pub target: Option<&'b [u8]>,
+    pub host: Option<&'b [u8]>,
     pub content_type: Option<&'b [u8]>,
     pub content_encoding: Option<&'b [u8]>,
     pub accept_encoding: Option<&'b [u8]>,
     pub authorization: Option<&'b [u8]>,
     pub amz_date: Option<&'b [u8]>,
+    pub security_token: Option<&'b [u8]>,
     pub date: Option<&'b [u8]>,
     pub origin: Option<&'b [u8]>,
+    /// `X-Jormun-Server-Timing`: the answer is to say where its time went.
+    pub server_timing: Option<&'b [u8]>,
     pub access_control_request_headers: Option<&'b [u8]>,
     pub access_control_request_method: Option<&'b [u8]>,
 }
@@ -98,6 +106,8 @@ pub fn parse(bytes: &[u8]) -> Result<Option<Head<'_>>, HeadError> {
     };
     let (path, query) = split_target(target);
     let mut head = Head::new(method, path, query, version == 0, skipped + end);
+    let lines_start = memchr(b'\n', &bytes[skipped..]).map_or(end, |newline| newline + 1);
+    head.lines = &bytes[skipped + lines_start..skipped + end - CRLF.len()];
     let mut connection = ConnectionTokens::default();
     for header in request.headers.iter() {
         head.take_header(header.name, header.value, &mut connection)?;
@@ -134,17 +144,34 @@ impl<'b> Head<'b> {
             keep_alive: true,
             expects_continue: false,
             head_bytes,
+            lines: b"",
             target: None,
+            host: None,
             content_type: None,
             content_encoding: None,
             accept_encoding: None,
             authorization: None,
             amz_date: None,
+            security_token: None,
             date: None,
             origin: None,
+            server_timing: None,
             access_control_request_headers: None,
             access_control_request_method: None,
         }
+    }
+
+    /// All headers in the order in which they were sent, values trimmed.
+    pub fn headers(&self) -> impl Iterator<Item = (&'b [u8], &'b [u8])> + use<'b> {
+        let lines = self.lines;
+        let mut start = 0;
+        memchr_iter(b'\n', lines).map(move |newline| {
+            let line = &lines[start..newline];
+            start = newline + 1;
+            // The parser has seen a colon in each line.
+            let colon = memchr(b':', line).unwrap_or(line.len());
+            (&line[..colon], line.get(colon + 1..).unwrap_or_default().trim_ascii())
+        })
     }
 
     /// Of a header that is sent twice the first counts, except where two of them would make the framing doubtful.
@@ -152,6 +179,10 @@ impl<'b> Head<'b> {
         // The length separates most names before any byte is compared.
         let slot = match name.len() {
             4 if is(name, "date") => &mut self.date,
+            4 if is(name, "host") => {
+                let other = self.host.replace(value);
+                return other.map_or(Ok(()), |_| Err(HeadError::Malformed("more than one Host")));
+            }
             6 if is(name, "origin") => &mut self.origin,
             6 if is(name, "expect") => {
                 self.expects_continue |= value.eq_ignore_ascii_case(b"100-continue");
@@ -169,6 +200,8 @@ impl<'b> Head<'b> {
             15 if is(name, "accept-encoding") => &mut self.accept_encoding,
             16 if is(name, "content-encoding") => &mut self.content_encoding,
             17 if is(name, "transfer-encoding") => return self.take_transfer_encoding(value),
+            20 if is(name, "x-amz-security-token") => &mut self.security_token,
+            22 if is(name, "x-jormun-server-timing") => &mut self.server_timing,
             29 if is(name, "access-control-request-method") => &mut self.access_control_request_method,
             30 if is(name, "access-control-request-headers") => &mut self.access_control_request_headers,
             _ => return Ok(()),
@@ -293,6 +326,12 @@ mod tests {
         assert_eq!(head.framing, Framing::Length(2));
         assert_eq!(head.head_bytes, GET_ITEM.len());
         assert!(head.keep_alive && !head.http_1_0 && !head.expects_continue);
+
+        let all: Vec<String> =
+            head.headers().map(|(name, value)| format!("{}|{}", name.escape_ascii(), value.escape_ascii())).collect();
+        let expected = "Host|localhost:8002 X-Amz-Target|DynamoDB_20120810.GetItem \
+                        content-TYPE|application/x-amz-json-1.0 Content-Length|2 Authorization|AWS4-HMAC-SHA256,x";
+        assert_eq!(all.join(" ").replace("256 x", "256,x"), expected);
     }
 
     #[test]
@@ -358,6 +397,7 @@ mod tests {
             "POST / HTTP/1.1\r\nTransfer-Encoding: \x0bchunked\r\n\r\n",
             "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n",
             "POST / HTTP/1.1\r\nContent-Length : 1\r\n\r\n",
+            "POST / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",
             "POST / HTTP/1.1\r\nA: b\r\n folded\r\n\r\n",
             "POST / HTTP/1.1\r\n folded: b\r\n\r\n",
             "POST / HTTP/1.1\r\nA: b\n\r\n",

@@ -205,10 +205,10 @@ fn number<'a>(context: &Context<'a>, text: &'a str) -> Number<'a> {
 }
 
 fn string_set<'a>(context: &Context<'a>, texts: &'a [Option<&'a str>]) -> Value<'a> {
-    if texts.is_empty() {
+    let sent = flatten(context, texts);
+    if sent.is_empty() {
         context.report(ValueFault::EmptyStringSet);
     }
-    let sent = flatten(context, texts);
     let members = context.arena.alloc_slice_copy(sent);
     if !sort_set(members) {
         context.report(ValueFault::DuplicateStrings(sent));
@@ -217,10 +217,11 @@ fn string_set<'a>(context: &Context<'a>, texts: &'a [Option<&'a str>]) -> Value<
 }
 
 fn number_set<'a>(context: &Context<'a>, texts: &'a [Option<&'a str>]) -> Value<'a> {
-    if texts.is_empty() {
+    let sent = flatten(context, texts);
+    if sent.is_empty() {
         context.report(ValueFault::EmptyNumberSet);
     }
-    let members = flatten(context, texts).iter().map(|text| number(context, text));
+    let members = sent.iter().map(|text| number(context, text));
     let members = context.arena.alloc_slice_fill_iter(members);
     if !sort_set(members) {
         context.report(ValueFault::DuplicateNumbers);
@@ -229,11 +230,11 @@ fn number_set<'a>(context: &Context<'a>, texts: &'a [Option<&'a str>]) -> Value<
 }
 
 fn binary_set<'a>(context: &Context<'a>, blobs: &'a [Option<Blob<'a>>]) -> Value<'a> {
-    if blobs.is_empty() {
-        context.report(ValueFault::EmptyBinarySet);
-    }
     let mut sent = BumpVec::with_capacity_in(blobs.len(), context.arena);
     sent.extend(blobs.iter().flatten().map(|blob| blob.0));
+    if sent.is_empty() {
+        context.report(ValueFault::EmptyBinarySet);
+    }
     let sent = sent.into_bump_slice();
     let members = context.arena.alloc_slice_copy(sent);
     if !sort_set(members) {
@@ -452,6 +453,9 @@ mod tests {
             (r#"{"S":"a","N":"1"}"#, ValueFault::MultipleTypes),
             (r#"{"NULL":false}"#, ValueFault::NullFalse),
             (r#"{"SS":[]}"#, ValueFault::EmptyStringSet),
+            (r#"{"SS":[null]}"#, ValueFault::EmptyStringSet),
+            (r#"{"NS":[null,null]}"#, ValueFault::EmptyNumberSet),
+            (r#"{"BS":[null]}"#, ValueFault::EmptyBinarySet),
             (r#"{"NS":[]}"#, ValueFault::EmptyNumberSet),
             (r#"{"BS":[]}"#, ValueFault::EmptyBinarySet),
             (r#"{"SS":["b","b"]}"#, ValueFault::DuplicateStrings(&["b", "b"])),

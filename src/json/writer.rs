@@ -17,6 +17,11 @@ impl<'o> Writer<'o> {
         Writer { out, comma: false }
     }
 
+    /// Bytes in the buffer.
+    pub fn length(&self) -> usize {
+        self.out.len()
+    }
+
     pub fn object(&mut self, members: impl FnOnce(&mut Self)) {
         self.separate();
         self.out.push(b'{');

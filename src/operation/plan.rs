@@ -23,7 +23,10 @@ use crate::expression::{Condition, Update, UpdateError};
 use crate::json::Writer;
 use crate::model::limits::ITEM_BYTES_MAX;
 use crate::model::{Corrupt, EncodedItem, Item, Map, StoredDocument};
-use crate::storage::{self, Decision, Idempotency, Mutation, Outcome, Table, Target, Tier, Wake};
+use crate::storage::{self, CommitTimes, Decision, Idempotency, Mutation, Outcome, Table, Target, Tier, Wake};
+
+/// Beyond this, [`PendingWrite::describe`] counts keys instead of listing them.
+const DESCRIBED_BYTES_MAX: usize = 16 << 10;
 
 /// Where a loop takes finished writes back.
 pub trait Mailbox: Wake {
@@ -61,7 +64,7 @@ pub(super) struct IdempotencyToken<'a> {
 pub(super) struct Action<'a> {
     pub table: Arc<Table>,
     pub row_key: &'a [u8],
-    /// The key attributes: what an update of a missing item starts from.
+    /// The key attributes, which are what an update of a missing item starts from; of a put the whole item.
     pub key: Map<'a>,
     pub change: Change<'a>,
     pub condition: Option<Condition<'a>>,
@@ -251,6 +254,7 @@ pub struct PendingWrite {
     reply: Option<Reply>,
     /// Its old items were read from the disk by [`Service::warm`].
     warmed: bool,
+    times: Option<CommitTimes>,
 }
 
 /// Where a finished write goes.
@@ -262,11 +266,50 @@ struct Reply {
 
 impl PendingWrite {
     pub(super) fn new(cell: WriteCell, operation: &'static Operation) -> PendingWrite {
-        PendingWrite { cell, operation, reply: None, warmed: false }
+        PendingWrite { cell, operation, reply: None, warmed: false, times: None }
     }
 
     pub fn operation(&self) -> &'static Operation {
         self.operation
+    }
+
+    /// When it went through the committer, once it comes back.
+    pub fn times(&self) -> Option<CommitTimes> {
+        self.times
+    }
+
+    /// The tables and keys that it touches, as members of a JSON object: `"tables":[...],"keys":[...],"keysOmitted":n`.
+    /// Keys are listed until they take [`DESCRIBED_BYTES_MAX`].
+    pub fn describe(&self, out: &mut Vec<u8>) {
+        let actions = &self.plan().actions;
+        let mut tables: Vec<&str> = Vec::new();
+        for action in actions.iter().filter(|action| !matches!(action.change, Change::Check)) {
+            if !tables.contains(&action.table.name()) {
+                tables.push(action.table.name());
+            }
+        }
+        let begun = out.len();
+        let mut omitted = 0;
+        let mut writer = Writer::new(out);
+        writer.name("tables").array(|writer| tables.iter().for_each(|table| writer.string(table)));
+        writer.name("keys").array(|writer| {
+            for action in actions.iter().filter(|action| !matches!(action.change, Change::Check)) {
+                if writer.length() - begun >= DESCRIBED_BYTES_MAX {
+                    omitted += 1;
+                    continue;
+                }
+                writer.object(|writer| {
+                    writer.name("table").string(action.table.name());
+                    writer.name("key").object(|writer| {
+                        let schema = &action.table.definition().key;
+                        for attribute in action.key.iter().filter(|attribute| schema.contains(attribute.name)) {
+                            writer.name(attribute.name).value(attribute.value);
+                        }
+                    });
+                });
+            }
+        });
+        writer.name("keysOmitted").integer(omitted);
     }
 
     /// Gives the memory back.
@@ -452,6 +495,10 @@ impl Mutation for PendingWrite {
             let capacity = plan.reports.capacity;
             plan.actions[index].decide(old, capacity, scratch)
         })
+    }
+
+    fn timed(&mut self, times: CommitTimes) {
+        self.times = Some(times);
     }
 
     fn complete(mut self: Box<Self>, outcome: Outcome) {

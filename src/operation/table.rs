@@ -57,6 +57,12 @@ impl Operation {
         Some(&OPERATIONS[index])
     }
 
+    /// Whether it changes tables or their settings. Those of DynamoDB's operations begin with one of five verbs.
+    pub fn changes_catalog(&self) -> bool {
+        let verbs = ["Create", "Delete", "Update", "Tag", "Untag"];
+        matches!(self.run, Run::Long(_)) && verbs.iter().any(|verb| self.name.starts_with(verb))
+    }
+
     /// Its place in [`OPERATIONS`], which holds all there are.
     pub fn index(&'static self) -> usize {
         let distance = std::ptr::from_ref(self).addr() - OPERATIONS.as_ptr().addr();
@@ -76,5 +82,11 @@ mod tests {
             assert_eq!(Operation::find(operation.name).map(|found| found.name), Some(operation.name));
         }
         assert!(Operation::find("PutItems").is_none());
+        let changing =
+            OPERATIONS.iter().filter(|operation| operation.changes_catalog()).map(|operation| operation.name);
+        for name in ["CreateTable", "DeleteTable", "TagResource", "UntagResource", "UpdateTable"] {
+            assert!(changing.clone().any(|changing| changing == name), "{name}");
+        }
+        assert!(!changing.clone().any(|name| ["PutItem", "DeleteItem", "Scan", "DescribeTable"].contains(&name)));
     }
 }

@@ -177,6 +177,13 @@ fn describe(error: &ApiError, response: &mut Response) {
 
 /// Answers a fault of ours: the cause is for the log.
 fn fail(error: &storage::Error, operation: &Operation, response: &mut Response) {
-    tracing::error!(operation = operation.name, %error, "request failed");
-    refuse(&ApiError::internal(), response);
+    match error {
+        // The log has told of the cause once; each request that meets it would fill the disk further.
+        storage::Error::DiskFull => refuse(&ApiError::disk_full(), response),
+        storage::Error::Poisoned(_) => refuse(&ApiError::internal(), response),
+        _ => {
+            tracing::error!(operation = operation.name, %error, "request failed");
+            refuse(&ApiError::internal(), response);
+        }
+    }
 }

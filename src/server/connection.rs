@@ -23,22 +23,25 @@
 use crate::http::chunked::{ChunkedDecoder, ChunkedError};
 use crate::http::encoding::Coding;
 use crate::http::request::{self, Framing, HeadError};
-use crate::http::response::{self, ContentType, ResponseHead};
-use crate::operation::{RequestMemory, Response};
+use crate::http::response::{self, ContentType, RequestId, ResponseHead};
+use crate::operation::{Operation, RequestMemory, Response};
+use crate::server::audit::{self, Entry};
 use crate::server::budget::Charge;
 use crate::server::buffers::{BODY_BYTES_KEPT_MAX, INPUT_BYTES_LARGE};
 use crate::server::counters::{Answered, Closing, Row};
-use crate::server::dispatch;
+use crate::server::dispatch::{self, Answer};
 use crate::server::door::{self, BODY_BYTES_MAX, Envelope};
 use crate::server::event_loop::LoopContext;
 use crate::server::reaper::{Awaited, Expiry};
 use crate::server::request_log::RequestLog;
+use crate::server::slow_log::SlowRequest;
 use crate::server::sys;
+use crate::server::timings::{Stage, Timings};
 use std::io;
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio_uring::buf::BoundedBuf;
 use tokio_uring::net::TcpStream;
 
@@ -59,6 +62,8 @@ const LINGER_SECONDS_MAX: u32 = 5;
 
 pub struct Connection {
     stream: TcpStream,
+    /// For the audit log, if there is one.
+    peer: Option<Box<SocketAddr>>,
     context: Rc<LoopContext>,
     /// Place with the reaper.
     watch: usize,
@@ -73,10 +78,21 @@ pub struct Connection {
     input_charge: Charge,
     body_charge: Charge,
     answer_charge: Charge,
-    /// When the input was last added to.
+    /// When the request in work had arrived in whole.
     arrived: Instant,
+    /// Of the request in work.
+    timings: Timings,
     /// Why it ends, unless the reaper knows better.
     closing: Closing,
+}
+
+/// What the head of an answer says beside what follows from its request.
+struct Parts {
+    request_id: RequestId,
+    packed: Option<Coding>,
+    keep_alive: bool,
+    /// The line `Server-Timing`, if it was asked for.
+    timing: Vec<u8>,
 }
 
 /// How the serving of a connection ended.
@@ -120,15 +136,17 @@ impl Drop for Connection {
 
 impl Connection {
     /// Serves a connection to its end.
-    pub async fn run(stream: TcpStream, context: Rc<LoopContext>) {
+    pub async fn run(stream: TcpStream, peer: SocketAddr, context: Rc<LoopContext>) {
         let watch = context.reaper.borrow_mut().enter(stream.as_raw_fd());
         let input = context.buffers.borrow_mut().lend_input();
+        let peer = context.options.audit.as_ref().map(|_| Box::new(peer));
         let charge = || Charge::none(context.budget());
         let mut connection = Connection {
             input_charge: charge(),
             body_charge: charge(),
             answer_charge: charge(),
             stream,
+            peer,
             context,
             watch,
             input,
@@ -136,6 +154,7 @@ impl Connection {
             output: Vec::new(),
             head_deadline: None,
             arrived: Instant::now(),
+            timings: Timings::begin(Instant::now(), false),
             closing: Closing::Client,
         };
         if let Ok(Ending::Linger) = connection.serve().await {
@@ -191,7 +210,7 @@ impl Connection {
     /// Takes a complete head from the input.
     fn next_head(&mut self) -> Result<Option<Envelope>, HeadError> {
         let Some(head) = request::parse(&self.input[self.consumed..])? else { return Ok(None) };
-        let envelope = door::admit(&head);
+        let envelope = door::admit(&head, self.context.access.as_ref());
         self.consumed += head.head_bytes;
         self.head_deadline = None;
         Ok(Some(envelope))
@@ -247,17 +266,23 @@ impl Connection {
     }
 
     /// Receives the body and answers. `Some`: this was the connection's last request.
-    async fn serve_request(&mut self, envelope: Envelope) -> io::Result<Option<Ending>> {
+    async fn serve_request(&mut self, mut envelope: Envelope) -> io::Result<Option<Ending>> {
         let mut memory = self.context.buffers.borrow_mut().lend_memory();
+        let wanted = envelope.server_timing || self.context.slow_log.is_on();
+        self.timings = Timings::begin(self.arrived, wanted);
         let received = if envelope.is_too_large() {
             Err(BodyError::TooLarge)
         } else if self.take_whole_body(envelope.framing, &mut memory.body) {
             self.charge_body(memory.body.len())
         } else {
-            Box::pin(self.receive_body(&envelope, &mut memory.body)).await
+            self.timings.enter_at(Stage::Receive, self.arrived);
+            let received = Box::pin(self.receive_body(&envelope, &mut memory.body)).await;
+            self.arrived = Instant::now();
+            self.timings.enter_at(Stage::Execute, self.arrived);
+            received
         };
         let keep_alive = match received {
-            Ok(()) => self.answer(&envelope, memory).await?,
+            Ok(()) => self.answer(&mut envelope, memory).await?,
             Err(error) => {
                 self.context.buffers.borrow_mut().take_back_memory(memory);
                 self.body_charge.release();
@@ -390,11 +415,17 @@ impl Connection {
     }
 
     /// Answers a complete request, and tells whether the connection goes on.
-    async fn answer(&mut self, envelope: &Envelope, memory: Box<RequestMemory>) -> io::Result<bool> {
+    async fn answer(&mut self, envelope: &mut Envelope, memory: Box<RequestMemory>) -> io::Result<bool> {
         let request_bytes = memory.body.len();
         let log = self.context.options.verbose.then(|| RequestLog::begin(envelope, &memory.body));
-        let mut answer = dispatch::perform(&self.context, envelope, memory, &mut self.body_charge).await;
-        if let Some(memory) = answer.memory {
+        let mut answer =
+            dispatch::perform(&self.context, envelope, memory, &mut self.body_charge, &mut self.timings).await;
+        let done = Instant::now();
+        self.timings.enter_at(Stage::Send, done);
+        let time = done.saturating_duration_since(self.arrived);
+        let audit = self.audited(envelope, &mut answer);
+        let slow = self.slow(envelope, &answer, time, request_bytes);
+        if let Some(memory) = answer.memory.take() {
             self.context.buffers.borrow_mut().take_back_memory(memory);
         }
         self.body_charge.release();
@@ -408,18 +439,73 @@ impl Connection {
         }
         self.context.counters.answered(&Answered {
             row: envelope.row(),
-            time: self.arrived.elapsed(),
+            time,
             request_bytes,
             response_bytes: answer.response.body.len(),
             error: answer.response.error,
         });
         let keep_alive = self.goes_on(envelope, answer.faulty);
-        if answer.response.body.len() >= FLUSH_BYTES {
-            Box::pin(self.send_large(envelope, answer.response, answer.packed, keep_alive)).await?;
+        let error = answer.response.error;
+        let timing = if envelope.server_timing { self.timings.header(time) } else { Vec::new() };
+        let parts = Parts { request_id: self.context.next_request_id(), packed: answer.packed, keep_alive, timing };
+        if let Some(members) = audit {
+            // Boxed, as it is rare that anybody wants it.
+            Box::pin(self.note_write(envelope, parts.request_id, error, &members)).await;
+        }
+        if let Some(slow) = slow {
+            let request_id = parts.request_id;
+            let sent = Box::pin(self.send(envelope, answer.response, parts)).await;
+            self.timings.enter(Stage::Execute);
+            slow.log(request_id, time, &self.timings);
+            sent?;
         } else {
-            self.write_response(envelope, answer.response, answer.packed, keep_alive);
+            self.send(envelope, answer.response, parts).await?;
         }
         Ok(keep_alive)
+    }
+
+    /// What the audit log is to say of a request, if anything.
+    fn audited(&self, envelope: &Envelope, answer: &mut Answer) -> Option<Vec<u8>> {
+        self.context.options.audit.as_ref()?;
+        let changes_catalog = envelope.operation().is_some_and(Operation::changes_catalog);
+        if changes_catalog && answer.response.status == 200 {
+            return answer.memory.as_ref().map(|memory| audit::describe_change(&memory.body));
+        }
+        answer.audit.take()
+    }
+
+    /// What the log is to say of a request that took long.
+    fn slow(
+        &self,
+        envelope: &Envelope,
+        answer: &Answer,
+        time: Duration,
+        request_bytes: usize,
+    ) -> Option<Box<SlowRequest>> {
+        let memory = answer.memory.as_ref().filter(|_| self.context.slow_log.is_slow(time))?;
+        self.context.note_slow(envelope.row(), &memory.body, request_bytes, &answer.response)
+    }
+
+    /// Notes a write in the audit log, before its answer is sent.
+    async fn note_write(
+        &self,
+        envelope: &Envelope,
+        request_id: RequestId,
+        error: Option<&'static str>,
+        members: &[u8],
+    ) {
+        let (Some(log), Some(peer)) = (&self.context.options.audit, &self.peer) else { return };
+        let (client, operation) = (**peer, envelope.row().name());
+        log.append(&Entry { request_id, client, access_key_id: None, operation, error, members }).await;
+    }
+
+    /// Puts an answer into the output, or sends it at once if it is large.
+    async fn send(&mut self, envelope: &Envelope, response: Response, parts: Parts) -> io::Result<()> {
+        if response.body.len() >= FLUSH_BYTES {
+            return Box::pin(self.send_large(envelope, response, parts)).await;
+        }
+        self.write_response(envelope, response, &parts);
+        Ok(())
     }
 
     /// Whether the connection is kept after this answer.
@@ -441,8 +527,8 @@ impl Connection {
     }
 
     /// Appends an answer to the output and gives its buffer back.
-    fn write_response(&mut self, envelope: &Envelope, response: Response, packed: Option<Coding>, keep_alive: bool) {
-        let with_body = self.write_response_head(envelope, &response, packed, keep_alive);
+    fn write_response(&mut self, envelope: &Envelope, response: Response, parts: &Parts) {
+        let with_body = self.write_response_head(envelope, &response, parts);
         if with_body {
             self.output.extend_from_slice(&response.body);
         }
@@ -450,14 +536,8 @@ impl Connection {
     }
 
     /// Sends a large answer from the buffer in which it was encoded.
-    async fn send_large(
-        &mut self,
-        envelope: &Envelope,
-        mut response: Response,
-        packed: Option<Coding>,
-        keep_alive: bool,
-    ) -> io::Result<()> {
-        let with_body = self.write_response_head(envelope, &response, packed, keep_alive);
+    async fn send_large(&mut self, envelope: &Envelope, mut response: Response, parts: Parts) -> io::Result<()> {
+        let with_body = self.write_response_head(envelope, &response, &parts);
         // What was charged for this answer stays until it is sent.
         let charge = std::mem::replace(&mut self.answer_charge, Charge::none(self.context.budget()));
         self.flush().await?;
@@ -471,13 +551,7 @@ impl Connection {
     }
 
     /// Whether the body is to follow.
-    fn write_response_head(
-        &mut self,
-        envelope: &Envelope,
-        response: &Response,
-        packed: Option<Coding>,
-        keep_alive: bool,
-    ) -> bool {
+    fn write_response_head(&mut self, envelope: &Envelope, response: &Response, parts: &Parts) -> bool {
         self.lend_output();
         let manner = envelope.manner(response.status);
         let head = ResponseHead {
@@ -485,12 +559,12 @@ impl Connection {
             content_type: manner.content_type,
             content_length: response.body.len(),
             crc32: crc32fast::hash(&response.body),
-            coding: packed,
-            keep_alive,
+            coding: parts.packed,
+            keep_alive: parts.keep_alive,
             cors: envelope.cors,
-            request_id: self.context.next_request_id(),
+            request_id: parts.request_id,
             date: &self.context.date(),
-            extra_lines: manner.extra_lines,
+            extra_lines: if parts.timing.is_empty() { manner.extra_lines } else { &parts.timing },
         };
         head.write(&mut self.output);
         manner.with_body
@@ -610,7 +684,7 @@ pub async fn turn_away(stream: TcpStream, context: Rc<LoopContext>) {
 mod tests {
     use super::*;
 
-    fn future_bytes<A, B, F>(_: impl FnOnce(A, B) -> F) -> usize {
+    fn future_bytes<A, B, C, F>(_: impl FnOnce(A, B, C) -> F) -> usize {
         size_of::<F>()
     }
 
@@ -618,6 +692,6 @@ mod tests {
     #[test]
     fn the_task_of_a_connection_is_small() {
         let bytes = future_bytes(Connection::run);
-        assert!(bytes <= 1280, "{bytes}");
+        assert!(bytes <= 1536, "{bytes}");
     }
 }

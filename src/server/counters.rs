@@ -86,10 +86,11 @@ pub struct LoopCounters {
     closed: [Counter; Closing::ALL.len()],
     /// How late a timer of the loop fired, in nanoseconds: the time that it had no chance to look at it.
     lag: Histogram,
+    slow: Counter,
 }
 
 struct RowCounters {
-    /// From the arrival of the request's head to its answer being ready, in nanoseconds.
+    /// From the arrival of the whole request to its answer being ready, in nanoseconds.
     times: Histogram,
     /// Requests whose body was not read to its end.
     unread: Counter,
@@ -145,6 +146,7 @@ impl Default for LoopCounters {
             errors: Mutex::default(),
             closed: [const { Counter::new() }; Closing::ALL.len()],
             lag: Histogram::of_times(),
+            slow: Counter::new(),
         }
     }
 }
@@ -179,6 +181,11 @@ impl LoopCounters {
         self.closed[closing as usize].add_alone(1);
     }
 
+    /// A request took as long as is to be logged.
+    pub fn slow(&self) {
+        self.slow.add_alone(1);
+    }
+
     pub fn lagged(&self, late: Duration) {
         self.lag.observe_alone(nanoseconds(late));
     }
@@ -191,6 +198,10 @@ impl LoopCounters {
 
 /// For the monitor.
 impl LoopCounters {
+    pub fn slow_count(&self) -> u64 {
+        self.slow.get()
+    }
+
     pub fn lag(&self) -> Reading {
         self.lag.reading()
     }

@@ -2,15 +2,19 @@
 //!
 //! DynamoDB checks in this order, and so does this file: size (413), method and content type (404), JSON syntax,
 //! target, presence of a signature, form of the signature, presence of a body. What the head alone decides is decided
-//! by [`admit`] when the head is complete; [`Envelope::settle`] decides the rest when the body is.
+//! by [`admit`] when the head is complete; [`Envelope::settle`] decides the rest when the body is. With access keys,
+//! [`Envelope::verify`] comes between the two: nothing is unpacked or executed for a request with a wrong signature.
 
 use crate::error::ApiError;
-use crate::http::auth::{self, AuthError};
+use crate::http::auth::signature::HASH_BYTES;
+use crate::http::auth::{AuthError, form};
 use crate::http::encoding::Coding;
 use crate::http::request::{Framing, Head, Method};
 use crate::http::response::{self, ContentType};
 use crate::operation::{Operation, Response, is_json, refuse};
+use crate::server::access::{Access, Unverified};
 use crate::server::counters::Row;
+use std::cell::RefCell;
 
 /// Exactly this much is read; more is answered with 413.
 pub const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -48,12 +52,16 @@ pub struct Envelope {
     content_type: Option<ContentType>,
     /// The request has an Origin.
     pub cors: bool,
+    /// The answer is to say where its time went.
+    pub server_timing: bool,
     verdict: Verdict,
 }
 
 #[derive(Debug)]
 enum Verdict {
     Execute(&'static Operation),
+    /// Execute, if the signature is right.
+    Verify(&'static Operation, Unverified),
     /// GET or HEAD: the health answer.
     Health {
         with_body: bool,
@@ -81,8 +89,8 @@ pub struct Manner<'e> {
     pub extra_lines: &'e [u8],
 }
 
-/// Judges a head.
-pub fn admit(head: &Head<'_>) -> Envelope {
+/// Judges a head. Without access keys everyone is admitted whose signature has the right form.
+pub fn admit(head: &Head<'_>, access: Option<&RefCell<Access>>) -> Envelope {
     Envelope {
         framing: head.framing,
         keep_alive: head.keep_alive,
@@ -91,16 +99,18 @@ pub fn admit(head: &Head<'_>) -> Envelope {
         accepts: Coding::accepted(head.accept_encoding),
         content_type: head.content_type.and_then(ContentType::parse),
         cors: head.origin.is_some(),
-        verdict: judge(head),
+        server_timing: head.server_timing == Some(b"1"),
+        verdict: judge(head, access),
     }
 }
 
-fn judge(head: &Head<'_>) -> Verdict {
+fn judge(head: &Head<'_>, access: Option<&RefCell<Access>>) -> Verdict {
     match head.method {
         Method::Post if head.path == "/" => match head.target.and_then(operation_of) {
             None => Verdict::UnknownOperation,
-            Some(operation) => match auth::check(head) {
-                Ok(()) => Verdict::Execute(operation),
+            Some(operation) => match authorize(head, access) {
+                Ok(None) => Verdict::Execute(operation),
+                Ok(Some(unverified)) => Verdict::Verify(operation, unverified),
                 Err(error) => Verdict::Unauthorized(Box::new(error)),
             },
         },
@@ -113,6 +123,11 @@ fn judge(head: &Head<'_>) -> Verdict {
     }
 }
 
+fn authorize(head: &Head<'_>, access: Option<&RefCell<Access>>) -> Result<Option<Unverified>, AuthError> {
+    let claim = form::read(head)?;
+    access.map(|access| access.borrow_mut().examine(head, &claim)).transpose()
+}
+
 /// `DynamoDB_20120810.GetItem`, with exact case.
 fn operation_of(target: &[u8]) -> Option<&'static Operation> {
     Operation::find(std::str::from_utf8(target.strip_prefix(TARGET_PREFIX)?).ok()?)
@@ -122,6 +137,26 @@ impl Envelope {
     /// Whether the announced length alone refuses the request.
     pub fn is_too_large(&self) -> bool {
         matches!(self.framing, Framing::Length(length) if length > BODY_BYTES_MAX as u64)
+    }
+
+    /// Whether [`Envelope::verify`] is to be asked before anything else is done with the body.
+    pub fn must_be_verified(&self) -> bool {
+        matches!(self.verdict, Verdict::Verify(..))
+    }
+
+    /// Decides about the signature with the hash of the body as it was sent.
+    pub fn verify(&mut self, access: &RefCell<Access>, body_hash: &[u8; HASH_BYTES]) {
+        self.verdict = match std::mem::replace(&mut self.verdict, Verdict::NotFound) {
+            Verdict::Verify(operation, unverified) => match access.borrow_mut().verify(unverified, body_hash) {
+                Ok(()) => Verdict::Execute(operation),
+                Err(error) => Verdict::Unauthorized(Box::new(error)),
+            },
+            other => other,
+        };
+    }
+
+    pub fn is_unauthorized(&self) -> bool {
+        matches!(self.verdict, Verdict::Unauthorized(_))
     }
 
     /// Decides with the plain body at hand. Unless the request is to be executed, its answer is in `response`.
@@ -143,6 +178,7 @@ impl Envelope {
                 (400, Some(SERIALIZATION_EXCEPTION), NOT_JSON)
             }
             Verdict::UnknownOperation => (400, Some(UNKNOWN_OPERATION_EXCEPTION), UNKNOWN_OPERATION),
+            Verdict::Verify(..) => unreachable!("nothing is settled before the signature is verified"),
             Verdict::Unauthorized(error) => {
                 response.status = 400;
                 response.error = Some(error.kind.name());
@@ -166,10 +202,18 @@ impl Envelope {
         }
     }
 
+    /// The operation that is asked for, if it may be executed.
+    pub fn operation(&self) -> Option<&'static Operation> {
+        match &self.verdict {
+            Verdict::Execute(operation) => Some(operation),
+            _ => None,
+        }
+    }
+
     /// What the request counts as.
     pub fn row(&self) -> Row {
         match &self.verdict {
-            Verdict::Execute(operation) => Row::of_operation(operation.index()),
+            Verdict::Execute(operation) | Verdict::Verify(operation, _) => Row::of_operation(operation.index()),
             Verdict::Health { .. } => Row::HEALTH,
             Verdict::Preflight(_) => Row::PREFLIGHT,
             Verdict::NotFound | Verdict::UnknownOperation => Row::UNKNOWN,
@@ -207,7 +251,7 @@ mod tests {
 
     fn envelope(line: &str, headers: &str) -> Envelope {
         let text = format!("{line} HTTP/1.1\r\n{headers}\r\n");
-        admit(&request::parse(text.as_bytes()).expect("a good head").expect("a complete head"))
+        admit(&request::parse(text.as_bytes()).expect("a good head").expect("a complete head"), None)
     }
 
     fn refused(line: &str, headers: &str, body: &str, status: u16, answer: &str) -> Envelope {

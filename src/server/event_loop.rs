@@ -11,18 +11,20 @@
 
 use crate::http::date::HttpDate;
 use crate::http::response::RequestId;
-use crate::operation::{Mailbox, PendingWrite, Service, Wake, Worker};
+use crate::operation::{Mailbox, PendingWrite, Response, Service, Wake, Worker};
+use crate::server::access::Access;
 use crate::server::budget::Budget;
 use crate::server::buffers::Buffers;
 use crate::server::connection::{self, Connection};
-use crate::server::counters::LoopCounters;
+use crate::server::counters::{LoopCounters, Row};
 use crate::server::mailbox::{LoopMailbox, Message, Waiters};
 use crate::server::pool::Pool;
 use crate::server::reaper::Reaper;
+use crate::server::slow_log::{SlowLog, SlowRequest};
 use crate::server::{Options, Shared, sys};
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsRawFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -60,6 +62,9 @@ pub struct LoopContext {
     pub reaper: RefCell<Reaper>,
     pub waiters: RefCell<Waiters>,
     pub counters: Arc<LoopCounters>,
+    pub slow_log: SlowLog,
+    /// The access keys, if the server has any.
+    pub access: Option<RefCell<Access>>,
     shared: Arc<Shared>,
     service: Arc<Service>,
     worker: RefCell<Worker>,
@@ -101,12 +106,16 @@ pub fn new_runtime() -> io::Result<tokio_uring::Runtime> {
 pub fn run(runtime: &tokio_uring::Runtime, seed: LoopSeed) {
     runtime.block_on(async move {
         let listener = TcpListener::from_std(seed.listener);
+        let (clock, region) = (&seed.service.clock, &seed.options.region);
+        let access = seed.options.access_keys.clone().map(|keys| Access::new(keys, region, clock.clone()));
         let context = Rc::new(LoopContext {
+            access: access.map(RefCell::new),
             reply_to: Arc::clone(&seed.mailbox) as Arc<dyn Mailbox>,
             waker: Arc::clone(&seed.mailbox) as Arc<dyn Wake>,
             worker: RefCell::new(Worker::new(Arc::clone(&seed.service))),
             service: seed.service,
             shared: seed.shared,
+            slow_log: SlowLog::new(u64::from(seed.options.slow_request_ms)),
             options: seed.options,
             pool: seed.pool,
             mailbox: seed.mailbox,
@@ -180,7 +189,7 @@ async fn watch_lag(context: Rc<LoopContext>) {
 async fn accept_connections(context: Rc<LoopContext>, listener: TcpListener) {
     while !context.is_stopping() {
         match listener.accept().await {
-            Ok((stream, _)) => context.welcome(stream),
+            Ok((stream, peer)) => context.welcome(stream, peer),
             Err(_) if context.is_stopping() => return,
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
@@ -220,7 +229,7 @@ async fn receive_messages(context: Rc<LoopContext>) {
 }
 
 impl LoopContext {
-    fn welcome(self: &Rc<Self>, stream: TcpStream) {
+    fn welcome(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr) {
         let shared = &self.shared;
         if shared.connections.fetch_add(1, Ordering::Relaxed) >= self.options.connections_max {
             shared.connections.fetch_sub(1, Ordering::Relaxed);
@@ -237,7 +246,7 @@ impl LoopContext {
         }
         shared.connections_accepted.fetch_add(1, Ordering::Relaxed);
         self.connections.set(self.connections.get() + 1);
-        tokio_uring::spawn(Connection::run(stream, Rc::clone(self)));
+        tokio_uring::spawn(Connection::run(stream, peer, Rc::clone(self)));
     }
 
     /// Each connection calls this once, at its end.
@@ -292,6 +301,18 @@ impl LoopContext {
                 None
             }
         }
+    }
+
+    /// Counts a slow request, and takes down what its line in the log is to say.
+    pub fn note_slow(
+        &self,
+        row: Row,
+        body: &[u8],
+        request_bytes: usize,
+        response: &Response,
+    ) -> Option<Box<SlowRequest>> {
+        self.counters.slow();
+        self.slow_log.note(self.seconds(), row.name(), body, request_bytes, response)
     }
 
     /// Hands a write to the committer, which answers under `token`.

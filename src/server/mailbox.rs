@@ -10,6 +10,7 @@
 //!    task is never dropped while it waits, so each message finds its waiter, and the queue holds at most one message
 //!    for each connection of the loop.
 
+use crate::http::auth::signature::HASH_BYTES;
 use crate::http::encoding::{Coding, DecodeError};
 use crate::operation::{Mailbox, Outcome, PendingWrite, RequestMemory, Response, Wake};
 use crate::server::sys;
@@ -18,15 +19,19 @@ use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 /// What comes back to a loop.
 pub enum Message {
     /// From the committer.
     Committed { write: Box<PendingWrite>, outcome: Outcome },
-    /// From the pool: a request is answered. `memory` is lost when the operation panicked.
-    Answered { memory: Option<Box<RequestMemory>>, response: Response, packed: Option<Coding> },
+    /// From the pool: a request is answered. `memory` is lost when the operation panicked. A thread began with it when
+    /// `taken` says.
+    Answered { memory: Option<Box<RequestMemory>>, response: Response, packed: Option<Coding>, taken: Instant },
     /// From the pool: a compressed request body is unpacked.
     Unpacked { memory: Box<RequestMemory>, result: Result<(), UnpackError> },
+    /// From the pool: a large request body is hashed.
+    Hashed { memory: Box<RequestMemory>, hash: [u8; HASH_BYTES] },
 }
 
 /// Why a request body is not unpacked.
@@ -146,7 +151,12 @@ mod tests {
     use std::io::Read;
 
     fn message(status: u16) -> Message {
-        Message::Answered { memory: None, response: Response { status, ..Response::default() }, packed: None }
+        Message::Answered {
+            memory: None,
+            response: Response { status, ..Response::default() },
+            packed: None,
+            taken: Instant::now(),
+        }
     }
 
     fn status(message: &Message) -> u16 {

@@ -18,11 +18,19 @@ mod connection;
 
 mod door;
 
+mod access;
+
 mod dispatch;
 
 mod request_log;
 
 mod counters;
+
+mod timings;
+
+mod slow_log;
+
+pub mod audit;
 
 mod monitor;
 
@@ -38,12 +46,14 @@ mod reaper;
 
 mod sys;
 
+pub use access::{Access, AccessKey, AccessKeys, Secret};
 pub use event_loop::RING_ENTRIES;
 pub use listener::Listeners;
 pub use monitor::Monitor;
 pub use sys::{raise_open_files_limit, return_large_memory};
 
 use crate::operation::{Service, Wake};
+use audit::AuditLog;
 use budget::Budget;
 use counters::LoopCounters;
 use event_loop::LoopSeed;
@@ -57,7 +67,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 
 /// What the server is told.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Options {
     /// One per listening socket.
     pub io_threads: usize,
@@ -70,8 +80,14 @@ pub struct Options {
     pub region: String,
     /// Log each request.
     pub verbose: bool,
+    /// Log requests that take as long; 0: none.
+    pub slow_request_ms: u32,
+    /// Where writes are noted.
+    pub audit: Option<Arc<AuditLog>>,
     /// Measure how late the loops' timers are.
     pub watch_lag: bool,
+    /// Who may use the server; `None`: whoever can connect.
+    pub access_keys: Option<Arc<AccessKeys>>,
 }
 
 /// What all loops share.
@@ -119,6 +135,7 @@ pub struct Observed {
     shared: Arc<Shared>,
     loops: Vec<Arc<LoopCounters>>,
     pool: Arc<Pool>,
+    audit: Option<Arc<AuditLog>>,
     connections_max: usize,
 }
 
@@ -126,6 +143,7 @@ pub struct Observed {
 pub struct Server {
     address: SocketAddr,
     connections_max: usize,
+    audit: Option<Arc<AuditLog>>,
     shared: Arc<Shared>,
     mailboxes: Vec<Arc<LoopMailbox>>,
     loops: Vec<JoinHandle<()>>,
@@ -159,6 +177,7 @@ impl Server {
         let mut server = Server {
             address,
             connections_max: options.connections_max,
+            audit: options.audit.clone(),
             shared,
             mailboxes: Vec::new(),
             loops: Vec::new(),
@@ -231,6 +250,7 @@ impl Server {
             shared: Arc::clone(&self.shared),
             loops: self.counters.clone(),
             pool: Arc::clone(&self.pool),
+            audit: self.audit.clone(),
             connections_max: self.connections_max,
         }
     }

@@ -1,10 +1,11 @@
 //! The blocking pool: threads that do what would hold up a loop.
 //!
-//! Reads that need the disk, long pages, the control plane, large bodies, and the packing and unpacking of compressed
-//! ones run here. The queue is bounded; a job that finds it full goes back to its loop, which answers with a retryable
-//! error. A result goes to the mailbox of the job's loop. Wake-ups are coalesced on both sides: a job wakes a thread
-//! only if one sleeps, and the mailbox signals once per drain.
+//! Reads that need the disk, long pages, the control plane, large bodies and their hashes, and the packing and
+//! unpacking of compressed ones run here. The queue is bounded; a job that finds it full goes back to its loop, which
+//! answers with a retryable error. A result goes to the mailbox of the job's loop. Wake-ups are coalesced on both
+//! sides: a job wakes a thread only if one sleeps, and the mailbox signals once per drain.
 
+use crate::http::auth::signature;
 use crate::http::encoding::{COMPRESSED_BODY_BYTES_MIN, Coding};
 use crate::metrics::{Counter, Histogram, Reading};
 use crate::operation::{
@@ -36,6 +37,8 @@ pub enum Work {
     Execute { operation: &'static Operation, memory: Box<RequestMemory>, response: Response, accepts: Option<Coding> },
     /// Brings the old items of a write into memory and submits the write again.
     Warm { write: Box<PendingWrite>, response: Response },
+    /// Hashes a large request body, as it was sent, for its signature.
+    Hash { memory: Box<RequestMemory> },
     /// Unpacks a request body.
     Unpack { coding: Coding, memory: Box<RequestMemory> },
     /// Packs an answer.
@@ -157,6 +160,8 @@ impl Pool {
 struct Thread {
     service: Arc<Service>,
     worker: Worker,
+    /// When it took up what it works on.
+    taken: Instant,
     /// The other half of unpacking: takes the plain body, then changes places with the packed one.
     plain: Vec<u8>,
     /// What the present job needs beside what its connection holds.
@@ -165,19 +170,22 @@ struct Thread {
 
 impl Thread {
     fn new(service: Arc<Service>, budget: &Arc<Budget>) -> Thread {
-        Thread { worker: Worker::new(Arc::clone(&service)), service, plain: Vec::new(), charge: Charge::none(budget) }
+        let (worker, charge) = (Worker::new(Arc::clone(&service)), Charge::none(budget));
+        Thread { service, worker, taken: Instant::now(), plain: Vec::new(), charge }
     }
 
     fn run(mut self, pool: &Pool) {
         while let Some(Job { queued, token, mailbox, work }) = pool.next() {
-            pool.waits.observe_time(queued.elapsed());
+            let taken = Instant::now();
+            pool.waits.observe_time(taken.saturating_duration_since(queued));
+            self.taken = taken;
             let result = catch_unwind(AssertUnwindSafe(|| self.perform(token, &mailbox, work)));
             let message = result.unwrap_or_else(|_| {
                 // The panic hook has logged where. What the worker had in hand is not to be trusted any more.
                 self.worker = Worker::new(Arc::clone(&self.service));
                 let mut response = Response::default();
                 door::internal_error(&mut response);
-                Some(Message::Answered { memory: None, response, packed: None })
+                Some(Message::Answered { memory: None, response, packed: None, taken })
             });
             self.charge.release();
             // Without a message the committer has the request, and will answer it.
@@ -193,12 +201,12 @@ impl Thread {
             Work::Execute { operation, memory, mut response, accepts } => {
                 if !self.charge.raise_to(memory.body.len() * DECODED_BYTES_PER_BODY_BYTE) {
                     door::unavailable(&mut response);
-                    return Some(Message::Answered { memory: Some(memory), response, packed: None });
+                    return Some(Message::Answered { memory: Some(memory), response, packed: None, taken: self.taken });
                 }
                 match self.worker.execute(operation, memory, Place::Pool, &mut response) {
                     Step::Respond(memory) | Step::Block(memory) => {
                         let packed = accepts.and_then(|coding| pack(coding, &mut response));
-                        Some(Message::Answered { memory: Some(memory), response, packed })
+                        Some(Message::Answered { memory: Some(memory), response, packed, taken: self.taken })
                     }
                     Step::Commit(write) => self.submit(token, mailbox, write, response),
                 }
@@ -207,9 +215,13 @@ impl Thread {
                 Ok(()) => self.submit(token, mailbox, write, response),
                 Err(error) => {
                     let memory = Some(self.worker.finish(*write, Outcome::Failed(error), &mut response));
-                    Some(Message::Answered { memory, response, packed: None })
+                    Some(Message::Answered { memory, response, packed: None, taken: self.taken })
                 }
             },
+            Work::Hash { memory } => {
+                let hash = signature::hash(&memory.body);
+                Some(Message::Hashed { memory, hash })
+            }
             Work::Unpack { coding, mut memory } => {
                 if !self.charge.raise_to(BODY_BYTES_MAX) {
                     return Some(Message::Unpacked { memory, result: Err(UnpackError::NoRoom) });
@@ -221,7 +233,7 @@ impl Thread {
             }
             Work::Pack { coding, memory, mut response } => {
                 let packed = pack(coding, &mut response);
-                Some(Message::Answered { memory, response, packed })
+                Some(Message::Answered { memory, response, packed, taken: self.taken })
             }
         }
     }
@@ -236,7 +248,7 @@ impl Thread {
         let (mailbox, waker): (Arc<dyn Mailbox>, Arc<dyn Wake>) = (mailbox.clone(), mailbox.clone());
         let (write, error) = self.service.submit(write, &mailbox, &waker, token).err()?;
         refuse(&error, &mut response);
-        Some(Message::Answered { memory: Some(write.into_memory()), response, packed: None })
+        Some(Message::Answered { memory: Some(write.into_memory()), response, packed: None, taken: self.taken })
     }
 }
 

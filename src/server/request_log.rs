@@ -16,18 +16,23 @@ impl RequestLog {
     }
 
     pub fn end(self, status: u16) {
-        let micros = self.begun.elapsed().as_micros();
+        // A u64 is a number in JSON, a u128 a text.
+        let micros = self.begun.elapsed().as_micros() as u64;
         tracing::info!(operation = self.operation, table = %self.table, status, micros, "request");
     }
 }
 
 /// The first `"TableName":"…"` of a body, as far as one can tell without decoding it; `-` when there is none.
-fn table_name(body: &[u8]) -> String {
-    let found = memchr::memmem::find(body, b"\"TableName\"").and_then(|at| {
-        let mut parts = body[at + b"\"TableName\"".len()..].split(|&byte| byte == b'"');
-        (parts.next()?.trim_ascii() == b":").then(|| parts.next())?
-    });
+pub fn table_name(body: &[u8]) -> String {
+    let found = text_member(body, b"\"TableName\"");
     found.map_or_else(|| "-".to_owned(), |name| String::from_utf8_lossy(name).into_owned())
+}
+
+/// The text of the first member with this name, which is given with its quotes, up to the next quote.
+pub fn text_member<'b>(body: &'b [u8], name: &[u8]) -> Option<&'b [u8]> {
+    let at = memchr::memmem::find(body, name)?;
+    let mut parts = body[at + name.len()..].split(|&byte| byte == b'"');
+    (parts.next()?.trim_ascii() == b":").then(|| parts.next())?
 }
 
 #[cfg(test)]

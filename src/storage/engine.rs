@@ -7,15 +7,18 @@ use std::time::Instant;
 
 use rocksdb::statistics::StatsLevel;
 use rocksdb::{
-    BlockBasedOptions, Cache, DB, DBCompressionType, LogLevel, Options, ReadOptions, SliceTransform, WriteBatch,
-    WriteOptions,
+    BlockBasedOptions, Cache, DB, DBCompressionType, DBRecoveryMode, LogLevel, Options, ReadOptions, SliceTransform,
+    WriteBatch, WriteOptions,
 };
 
 use super::error::{Error, OpenError};
 use super::figures::time_of_log;
 use super::layout::{self, FORMAT_VERSION, HASH_BYTES, MetadataKey, SPACE_BYTES};
 use super::read::TierOptions;
+use super::recovery;
+use super::space::{Space, is_out_of_space};
 use super::store::StoreOptions;
+use super::sync_mark::SyncMark;
 use crate::metrics::Histogram;
 
 /// Smaller blocks hold fewer rows that nobody asked for; larger ones need a smaller index. 4 to 8 KB measure alike.
@@ -61,6 +64,9 @@ pub(super) struct Engine {
     pub sync_times: Histogram,
     /// The options that the database was opened with, if it keeps statistics: they are read through these.
     pub statistics: Option<Options>,
+    /// None if nothing can be written.
+    mark: Option<SyncMark>,
+    pub space: Space,
     /// Set by the first failed write or sync, with its cause.
     poison: OnceLock<Error>,
     #[cfg(test)]
@@ -79,8 +85,15 @@ impl Engine {
         }
         let block_cache = Cache::new_hyper_clock_cache(options.block_cache_bytes, 0);
         let database = database_options(options, &block_cache);
+        if !is_new {
+            recovery::check_log(path, &database, options.recover_damaged_log)?;
+        }
         let db = DB::open(&database, path).map_err(|error| open_error(path, &error))?;
-        let engine = Engine::new(db, block_cache, options.statistics.then_some(database));
+        // The replay has left the log and is in table files.
+        let mark = SyncMark::create(path, db.latest_sequence_number()).map_err(|error| failed(error.to_string()))?;
+        let space = Space::new(path, options.disk_reserve_bytes);
+        let statistics = options.statistics.then_some(database);
+        let engine = Engine::new(db, block_cache, statistics, Some(mark), space);
         engine.check_version(path)?;
         Ok(engine)
     }
@@ -90,9 +103,10 @@ impl Engine {
         let path = options.path.as_path();
         Engine::require_database(path)?;
         let block_cache = Cache::new_hyper_clock_cache(options.block_cache_bytes, 0);
-        let db = DB::open_for_read_only(&database_options(options, &block_cache), path, false)
-            .map_err(|error| open_error(path, &error))?;
-        let engine = Engine::new(db, block_cache, None);
+        let database = database_options(options, &block_cache);
+        recovery::check_log(path, &database, false)?;
+        let db = DB::open_for_read_only(&database, path, false).map_err(|error| open_error(path, &error))?;
+        let engine = Engine::new(db, block_cache, None, None, Space::new(path, 0));
         if !engine.has_version(path)? {
             return Err(OpenError::Corrupt { path: path.into(), detail: "it has no format version".into() });
         }
@@ -112,13 +126,15 @@ impl Engine {
         Err(OpenError::Io { path: path.into(), detail: "it is not a data directory: no file CURRENT in it".into() })
     }
 
-    fn new(db: DB, block_cache: Cache, statistics: Option<Options>) -> Engine {
+    fn new(db: DB, block_cache: Cache, statistics: Option<Options>, mark: Option<SyncMark>, space: Space) -> Engine {
         Engine {
             db,
             tiers: TierOptions::new(),
             block_cache,
             sync_times: Histogram::of_times(),
             statistics,
+            mark,
+            space,
             poison: OnceLock::new(),
             #[cfg(test)]
             fail_writes: std::sync::atomic::AtomicBool::new(false),
@@ -159,32 +175,50 @@ impl Engine {
         !iterator.valid() && iterator.status().is_ok()
     }
 
-    /// Writes a batch at once and in whole. After a failure the store is poisoned.
-    pub fn write(&self, batch: WriteBatch, sync: bool) -> Result<(), Error> {
+    /// Writes a batch at once and in whole. After a failure the store is poisoned, unless only the disk is full.
+    pub fn write(&self, mut batch: WriteBatch, sync: bool) -> Result<(), Error> {
         self.check_poison()?;
+        if let Some(mark) = &self.mark {
+            mark.stamp(&mut batch);
+        }
         let mut options = WriteOptions::default();
         options.set_sync(sync);
-        let write = || self.poison_on_failure("writing to the log", || self.db.write_opt(batch, &options));
+        let write = || {
+            let written = self.judge("writing to the log", || self.db.write_opt(batch, &options));
+            written.inspect(|()| self.space.write_succeeded())
+        };
         if !sync {
-            return write();
+            write()?;
+            self.mark.iter().for_each(|mark| mark.written(self.db.latest_sequence_number()));
+            return Ok(());
         }
         let (result, log_time) = time_of_log(write);
         self.sync_times.observe_time(log_time);
-        result
+        result?;
+        self.mark.iter().for_each(|mark| mark.synced(self.db.latest_sequence_number()));
+        Ok(())
     }
 
-    /// Syncs what was written to the log so far. After a failure the store is poisoned.
+    /// Syncs what was written to the log so far. After a failure the store is poisoned, unless only the disk is full.
     pub fn sync(&self) -> Result<(), Error> {
         self.check_poison()?;
-        let begun = Instant::now();
-        let result = self.poison_on_failure("syncing the log", || self.db.flush_wal(true));
+        let (begun, sequence) = (Instant::now(), self.db.latest_sequence_number());
+        let result = self.judge("syncing the log", || self.db.flush_wal(true));
         self.sync_times.observe_time(begun.elapsed());
-        result
+        result?;
+        self.mark.iter().for_each(|mark| mark.synced(sequence));
+        Ok(())
     }
 
     /// `Err` once a write or sync has failed.
     pub fn check_poison(&self) -> Result<(), Error> {
         self.poison.get().map_or(Ok(()), |error| Err(error.clone()))
+    }
+
+    /// `Err` while no write would be acknowledged: after one has failed, or when the disk is nearly full.
+    pub fn check_writable(&self) -> Result<(), Error> {
+        self.check_poison()?;
+        self.space.check()
     }
 
     /// Refuses all writes from now on.
@@ -196,12 +230,19 @@ impl Engine {
         error.clone()
     }
 
-    fn poison_on_failure(&self, doing: &str, action: impl FnOnce() -> Result<(), rocksdb::Error>) -> Result<(), Error> {
+    /// A full disk is waited for; any other failure leaves the log in an unknown state, and poisons.
+    fn judge(&self, doing: &str, action: impl FnOnce() -> Result<(), rocksdb::Error>) -> Result<(), Error> {
         #[cfg(test)]
         if self.fail_writes.load(std::sync::atomic::Ordering::Relaxed) {
             return Err(self.poison(&format!("{doing}: injected")));
         }
-        action().map_err(|error| self.poison(&format!("{doing}: {error}")))
+        action().map_err(|error| {
+            if !is_out_of_space(error.as_ref()) {
+                return self.poison(&format!("{doing}: {error}"));
+            }
+            self.space.look();
+            self.space.write_failed(error.as_ref())
+        })
     }
 
     pub fn metadata(&self, key: MetadataKey) -> Result<Option<Vec<u8>>, Error> {
@@ -274,6 +315,12 @@ fn database_options(options: &StoreOptions, block_cache: &Cache) -> Options {
     database.create_if_missing(true);
     database.set_block_based_table_factory(&table_options(block_cache));
     database.set_compression_type(DBCompressionType::Lz4);
+    // RocksDB's defaults, named because promises rest on them. Every block is checked against its checksum when it is
+    // read from the disk, a background error ends writes, and a replay ends at the first record that is not whole:
+    // whether it may end there is for `recovery` to say. A mode that refuses damage by itself cannot tell it from the
+    // remains of the log that is written over, and RocksDB then writes over none.
+    database.set_paranoid_checks(true);
+    database.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
     // A Query looks at no file and no memtable without rows of its partition (see `Engine::scan`).
     database.set_prefix_extractor(SliceTransform::create_fixed_prefix(SPACE_BYTES + HASH_BYTES));
 

@@ -1,4 +1,5 @@
-//! Why the store refuses or fails. `Display` texts are for the log; clients are told `InternalServerError`.
+//! Why the store refuses or fails. `Display` texts are for the log; clients are told `InternalServerError`, or
+//! `ServiceUnavailable` if the disk is full.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -16,6 +17,8 @@ pub enum Error {
     /// An earlier write or sync failed with the given cause. Nothing is written any more until the server is restarted,
     /// because what the disk holds is not known.
     Poisoned(Arc<str>),
+    /// There is no space for writes, or too little. Nothing of this one was written; a later one may succeed.
+    DiskFull,
     /// The store is shutting down.
     Closed,
 }
@@ -29,6 +32,9 @@ pub enum OpenError {
     NewerFormat { path: PathBuf, found: u32, supported: u32 },
     /// Not a data directory of this program, or damaged.
     Corrupt { path: PathBuf, detail: String },
+    /// The log lacks changes that were on the disk. `damage` says where; the numbers are RocksDB's, of the last change
+    /// that is left and of the last that must be there.
+    DamagedLog { path: PathBuf, damage: String, reached: u64, required: u64 },
     /// The directory cannot be created, read or written.
     Io { path: PathBuf, detail: String },
 }
@@ -66,6 +72,7 @@ impl fmt::Display for Error {
             Error::Poisoned(cause) => {
                 write!(formatter, "writes are refused until the server is restarted, because one failed: {cause}")
             }
+            Error::DiskFull => write!(formatter, "the disk is full"),
             Error::Closed => write!(formatter, "the store is closed"),
         }
     }
@@ -88,6 +95,14 @@ impl fmt::Display for OpenError {
             OpenError::Corrupt { path, detail } => {
                 write!(formatter, "data directory {} is damaged or not a data directory: {detail}", path.display())
             }
+            OpenError::DamagedLog { path, damage, reached, required } => write!(
+                formatter,
+                "data directory {}: the log is damaged: {damage}. Changes {} to {required} (of rows, index entries and \
+                 counters) were written and cannot be read; nothing was opened or changed. Restore a backup, or copy \
+                 the directory and start once with --recover-damaged-log to go on without them",
+                path.display(),
+                reached + 1
+            ),
             OpenError::Io { path, detail } => {
                 write!(formatter, "data directory {} cannot be opened: {detail}", path.display())
             }

@@ -20,8 +20,11 @@
 //! 3. What a reader sees is in the WAL, and in `Durability::Sync` it is on disk. Whether an item comes from the
 //!    hot-item cache or from the engine makes no difference to what it is.
 //! 4. Table ids and index numbers are never used again, so no row of a dropped table can appear in another.
-//! 5. After a failed write or sync nothing is acknowledged until the process starts anew ([`Error::Poisoned`]).
-//! 6. Bytes from the disk that do not follow the format give [`Error::Corrupt`], never a panic.
+//! 5. After a failed write or sync nothing is acknowledged until the process starts anew ([`Error::Poisoned`]), unless
+//!    it failed only for want of space: then it was not written, and later ones succeed when there is space
+//!    ([`Error::DiskFull`]).
+//! 6. A start refuses a log that lost what was on the disk; a torn tail of what was not is no fault (`recovery`).
+//! 7. Bytes from the disk that do not follow the format give [`Error::Corrupt`], never a panic.
 
 /// The on-disk format, written down.
 mod layout;
@@ -55,6 +58,18 @@ mod hot_cache;
 
 /// What the store counts and can tell about itself.
 mod figures;
+
+/// The log as bytes.
+mod wal;
+
+/// How far the log is known to be on the disk.
+mod sync_mark;
+
+/// Whether a data directory may be opened.
+mod recovery;
+
+/// A disk that is full.
+mod space;
 
 /// Point reads.
 mod read;
@@ -103,7 +118,7 @@ pub use hot_cache::HotCacheStatistics;
 pub use idempotency::Idempotency;
 pub use index::{IndexChange, IndexEntry, index_changes};
 pub use key::{KeyValue, Space, decode_index_row_key, decode_row_key};
-pub use mutation::{Decision, Mutation, Outcome, Target, Wake};
+pub use mutation::{CommitTimes, Decision, Mutation, Outcome, Target, Wake};
 pub use progress::{Finding, Observer};
 pub use read::{Lookup, Snapshot, StoredBytes, Tier};
 pub use scan::{Row, Rows, ScanOptions};

@@ -13,6 +13,7 @@
 
 use std::any::Any;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bumpalo::Bump;
 
@@ -57,6 +58,9 @@ pub trait Mutation: Any + Send {
     /// A panic in here fails this mutation only.
     fn decide<'s>(&mut self, index: usize, old: Option<EncodedItem<'s>>, scratch: &'s Bump) -> Decision<'s>;
 
+    /// When its batch went through the committer; called before `complete`.
+    fn timed(&mut self, _times: CommitTimes) {}
+
     /// Takes the mutation back to whoever waits for it. Must not block.
     fn complete(self: Box<Self>, outcome: Outcome);
 
@@ -84,6 +88,17 @@ pub enum Decision<'s> {
     Delete,
     /// Nothing is written. The mutation keeps its own error; with `atomic` none of its targets is written.
     Refuse,
+}
+
+/// When a batch went through the committer.
+#[derive(Clone, Copy, Debug)]
+pub struct CommitTimes {
+    /// The committer took up its first mutation.
+    pub taken: Instant,
+    /// All its mutations were decided, and their writing began.
+    pub decided: Instant,
+    /// It was written, and synced if the durability mode says so.
+    pub written: Instant,
 }
 
 /// How a mutation ended.

@@ -1,12 +1,13 @@
 //! The bounded queue in front of the committer.
 //!
-//! Many threads push, one takes all that is there. A push wakes the committer only if it sleeps, so under load a
-//! hand-over costs a lock and no system call. What was taken counts against the bounds until it is released: a slow
-//! sync shows at the door.
+//! Many threads push, one takes all that is there. A push wakes the committer only if it sleeps and there is as much
+//! work as it waits for, so under load a hand-over costs a lock and no system call. What was taken counts against the
+//! bounds until it is released: a slow sync shows at the door.
 
 use std::collections::VecDeque;
 use std::mem;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::commit::Committer;
 use super::mutation::Mutation;
@@ -44,7 +45,10 @@ struct State {
     /// Pushed and not released.
     mutation_count: usize,
     request_bytes: usize,
-    committer_sleeps: bool,
+    /// There is work that no mutation is to be waited for with.
+    urgent: bool,
+    /// The committer sleeps until there is as much work; 0: it is awake.
+    wanted: usize,
     closed: bool,
 }
 
@@ -60,41 +64,65 @@ impl Queue {
         }
         state.mutation_count += 1;
         state.request_bytes += bytes;
-        self.add(state, Work::Commit(mutation));
+        state.work.push_back(Work::Commit(mutation));
+        self.wake(state);
         Ok(())
     }
 
     /// Returns whether the queue is open. Not bounded: alterations and slices of a back-fill wait for their end before
     /// the next, and there is one thread that reclaims space.
     pub fn push_run(&self, run: Box<dyn FnOnce(&mut Committer) + Send>) -> bool {
-        let state = self.lock();
+        let mut state = self.lock();
         if state.closed {
             return false;
         }
-        self.add(state, Work::Run(run));
+        state.work.push_back(Work::Run(run));
+        state.urgent = true;
+        self.wake(state);
         true
     }
 
-    fn add(&self, mut state: MutexGuard<'_, State>, work: Work) {
-        state.work.push_back(work);
-        let wake = mem::take(&mut state.committer_sleeps);
-        drop(state);
-        if wake {
+    fn wake(&self, mut state: MutexGuard<'_, State>) {
+        let enough = state.work.len() >= state.wanted || state.urgent || state.closed;
+        if state.wanted > 0 && enough {
+            state.wanted = 0;
+            drop(state);
             self.filled.notify_one();
         }
     }
 
     /// Waits for work and exchanges it for the (empty) `work`. `false`: closed, and all work is done.
-    pub fn take(&self, work: &mut VecDeque<Work>) -> bool {
+    ///
+    /// Whoever sent the `completed` mutations of the last batch may send the next ones soon, and those can share a batch
+    /// with what is here already. So this waits for as many as both together, but not longer than `patience`.
+    pub fn take(&self, work: &mut VecDeque<Work>, completed: usize, patience: Duration) -> bool {
         let mut state = self.lock();
-        while state.work.is_empty() {
+        let expected = state.work.len() + completed;
+        let mut deadline = (!patience.is_zero()).then(|| Instant::now() + patience);
+        loop {
+            let count = state.work.len();
+            if count > 0 && (count >= expected || deadline.is_none() || state.urgent || state.closed) {
+                break;
+            }
             if state.closed {
                 return false;
             }
-            state.committer_sleeps = true;
-            state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
+            match deadline {
+                Some(end) => {
+                    let rest = end.saturating_duration_since(Instant::now());
+                    state.wanted = expected.max(1);
+                    let woken = self.filled.wait_timeout(state, rest).unwrap_or_else(PoisonError::into_inner);
+                    deadline = deadline.filter(|_| !woken.1.timed_out());
+                    state = woken.0;
+                }
+                None => {
+                    state.wanted = 1;
+                    state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
+                }
+            }
         }
-        state.committer_sleeps = false;
+        state.wanted = 0;
+        state.urgent = false;
         mem::swap(&mut state.work, work);
         true
     }
@@ -110,9 +138,7 @@ impl Queue {
     pub fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
-        state.committer_sleeps = false;
-        drop(state);
-        self.filled.notify_one();
+        self.wake(state);
     }
 
     pub fn is_closed(&self) -> bool {

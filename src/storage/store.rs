@@ -22,6 +22,7 @@ use super::queue::{MUTATION_COUNT_MAX, Queue, REQUEST_BYTES_MAX, Refusal};
 use super::read::{Lookup, Snapshot, Tier};
 use super::reclaim::{self, Reclaimer};
 use super::scan::{Rows, ScanOptions};
+use super::space;
 use crate::metrics::Reading;
 
 /// What an acknowledged write has survived to be acknowledged.
@@ -50,6 +51,10 @@ pub struct StoreOptions {
     pub memtable_bytes: usize,
     /// Have RocksDB count what it does, for [`Store::engine_figures`].
     pub statistics: bool,
+    /// Free space below which writes are refused; 0: none.
+    pub disk_reserve_bytes: u64,
+    /// Go on without what a damaged log has lost, instead of [`OpenError::DamagedLog`].
+    pub recover_damaged_log: bool,
 }
 
 /// Figures for metrics.
@@ -83,13 +88,13 @@ pub struct Store {
     stop: Arc<StopSignal>,
     pub(super) counts: Arc<CommitCounts>,
     committer: Mutex<Option<JoinHandle<()>>>,
-    /// The reclaimer, the back-filler and, if the log is synced at intervals, who does that.
+    /// The reclaimer, the back-filler, the free space's watcher and, if the log is synced at intervals, who does that.
     helpers: Mutex<Vec<JoinHandle<()>>>,
 }
 
 /// Tells a sleeping thread to end.
 #[derive(Default)]
-struct StopSignal {
+pub(super) struct StopSignal {
     stopped: Mutex<bool>,
     changed: Condvar,
 }
@@ -134,9 +139,12 @@ impl Store {
             Arc::clone(&self.queue),
             Arc::clone(&self.counts),
         )?);
+        let (engine, queue) = (Arc::clone(&self.engine), Arc::clone(&self.queue));
+        helpers.push(space::spawn(engine, queue, Arc::clone(&self.stop))?);
         if let Durability::Interval(interval) = durability {
             let (engine, stop) = (Arc::clone(&self.engine), Arc::clone(&self.stop));
-            let sync = move || while !stop.wait(interval) && engine.sync().is_ok() {};
+            let goes_on = move || matches!(engine.sync(), Ok(()) | Err(Error::DiskFull));
+            let sync = move || while !stop.wait(interval) && goes_on() {};
             helpers.push(thread::Builder::new().name("sync".into()).spawn(sync)?);
         }
         Ok(())
@@ -264,9 +272,13 @@ impl Store {
         self.engine.figures()
     }
 
-    /// `Err` when no write can be acknowledged any more, with the reason.
+    /// `Err` when no write can be acknowledged, with the reason: for good, or while the disk is full. Costs next to
+    /// nothing.
     pub fn check_writable(&self) -> Result<(), Error> {
         self.engine.check_poison()?;
+        if self.engine.space.is_full() {
+            return Err(Error::DiskFull);
+        }
         if self.queue.is_closed() { Err(Error::Closed) } else { Ok(()) }
     }
 
@@ -325,7 +337,7 @@ impl StopSignal {
     }
 
     /// Sleeps for `interval`, or less if it is time to stop: then `true`.
-    fn wait(&self, interval: Duration) -> bool {
+    pub fn wait(&self, interval: Duration) -> bool {
         let stopped = lock(&self.stopped);
         let (stopped, _) = self
             .changed

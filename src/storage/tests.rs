@@ -18,6 +18,9 @@ mod backfills;
 /// Opening: locks, versions, damage, restarts.
 mod directory;
 
+/// The log after crashes and damage.
+mod logs;
+
 /// Random operations against a `BTreeMap`.
 mod random;
 
@@ -26,3 +29,6 @@ mod reads;
 
 /// The hot-item cache in front of it all.
 mod hot_items;
+
+/// How mutations come together in one batch.
+mod groups;

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::http::Connection;
+use crate::shim::Disk;
 
 /// Generous, because it only bounds how long a broken server is waited for.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
@@ -34,8 +35,26 @@ impl Server {
     }
 
     pub fn start_in(directory: &Path, flags: &[&str]) -> Server {
+        Server::start_with_log(directory, flags, Stdio::inherit())
+    }
+
+    /// `log` is its standard error.
+    pub fn start_with_log(directory: &Path, flags: &[&str], log: Stdio) -> Server {
+        let mut command = command(directory, flags);
+        command.stderr(log);
+        Server::spawn(command)
+    }
+
+    /// A server whose data is on a disk that can fail. With `journal` a power cut can follow its kill.
+    pub fn start_on(disk: &Disk, flags: &[&str], journal: bool) -> Server {
+        let mut command = command(&disk.path(), flags);
+        command.envs(disk.environment(journal)).stderr(disk.log_file());
+        Server::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Server {
         let started = Instant::now();
-        let mut process = command(directory, flags).stderr(Stdio::inherit()).spawn().unwrap();
+        let mut process = command.spawn().unwrap();
         let lines = read_lines(process.stdout.take().unwrap());
         let mut banner = String::new();
         loop {
@@ -55,6 +74,26 @@ impl Server {
             .find_map(|line| line.trim().strip_prefix("address")?.trim().strip_prefix("http://")?.parse().ok())
             .unwrap_or_else(|| panic!("no address in {banner:?}"));
         Server { process, address, banner, ready_after: started.elapsed() }
+    }
+
+    /// Starts and stops a server: all that it printed on both streams.
+    pub fn start_in_and_stop(directory: &Path, flags: &[&str]) -> String {
+        let mut process = command(directory, flags).stderr(Stdio::piped()).spawn().unwrap();
+        let lines = read_lines(process.stdout.take().unwrap());
+        let stderr = read_lines(process.stderr.take().unwrap());
+        let mut server = Server {
+            process,
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            banner: String::new(),
+            ready_after: Duration::ZERO,
+        };
+        while !server.banner.contains("Ready to accept connections") {
+            server.banner += &lines.recv_timeout(START_TIMEOUT).expect("the server becomes ready");
+            server.banner.push('\n');
+        }
+        let banner = std::mem::take(&mut server.banner);
+        assert!(server.terminate().success());
+        banner + &stderr.iter().collect::<Vec<_>>().join("\n")
     }
 
     pub fn connect(&self) -> Connection {

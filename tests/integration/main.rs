@@ -20,17 +20,41 @@ mod altered;
 /// The maintenance commands: verify, rebuild-index, backup, restore.
 mod commands;
 
-/// What a kill leaves behind, under load and time after time.
+/// The disk that fails and forgets, from the test's side.
+mod shim;
+
+/// What a power cut leaves of a directory.
+mod power_cut;
+
+/// Clients under load, and the checker of what they were told.
+mod bank;
+
+/// What a kill and a power cut leave behind, under load and time after time.
 mod crash;
 
 /// Every answer and every state against a model, under load and kills.
 mod model;
 
+/// A disk that fails while the server runs.
+mod faults;
+
+/// Bytes that change on the disk.
+mod damage;
+
 /// What framing has to bear: cut, pipelined, chunked, compressed and malformed requests.
 mod framing;
 
+/// Request smuggling: bytes that two readers could divide into requests in different ways.
+mod smuggling;
+
+/// Bodies that are made to hurt: bombs, deep nesting, huge numbers and names.
+mod hostile;
+
 /// The checks at the door, each with its exact answer.
 mod door;
+
+/// Access keys: who gets in, and what the others are told.
+mod access;
 
 /// Many idle connections beside a busy one.
 mod idle;
@@ -55,6 +79,15 @@ mod sdk;
 
 /// A strict reader of what /metrics answers.
 mod exposition;
+
+/// The audit log.
+mod audit;
+
+/// The dashboard for Grafana.
+mod dashboard;
+
+/// Log lines, slow requests, Server-Timing.
+mod logs;
 
 /// Metrics and health.
 mod monitor;

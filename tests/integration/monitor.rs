@@ -11,13 +11,13 @@ use crate::exposition::{Family, parse};
 use crate::harness::Server;
 use crate::http::{Connection, Request, Response};
 
-const CREATE: &str = r#"{"TableName":"items","BillingMode":"PAY_PER_REQUEST",
+pub const CREATE: &str = r#"{"TableName":"items","BillingMode":"PAY_PER_REQUEST",
     "AttributeDefinitions":[{"AttributeName":"id","AttributeType":"S"}],
     "KeySchema":[{"AttributeName":"id","KeyType":"HASH"}]}"#;
-const PUT: &str = r#"{"TableName":"items","Item":{"id":{"S":"a"},"n":{"N":"1"}}}"#;
-const GET: &str = r#"{"TableName":"items","Key":{"id":{"S":"a"}}}"#;
+pub const PUT: &str = r#"{"TableName":"items","Item":{"id":{"S":"a"},"n":{"N":"1"}}}"#;
+pub const GET: &str = r#"{"TableName":"items","Key":{"id":{"S":"a"}}}"#;
 
-fn start(flags: &[&str]) -> (Server, TempDir) {
+pub fn start(flags: &[&str]) -> (Server, TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let flags = [&["--metrics-address", "127.0.0.1:0"], flags].concat();
     (Server::start_in(directory.path(), &flags), directory)
@@ -29,11 +29,11 @@ pub fn metrics_address(server: &Server) -> SocketAddr {
     address.unwrap_or_else(|| panic!("no address of metrics in {:?}", server.banner)).parse().unwrap()
 }
 
-fn get(server: &Server, path: &str) -> Response {
+pub fn get(server: &Server, path: &str) -> Response {
     Connection::open(metrics_address(server)).exchange(&Request::bare(&format!("GET {path} HTTP/1.1")))
 }
 
-fn scrape(server: &Server) -> BTreeMap<String, Family> {
+pub fn scrape(server: &Server) -> BTreeMap<String, Family> {
     let response = get(server, "/metrics");
     assert_eq!(response.status, 200, "{}", response.text());
     let expected = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -41,7 +41,7 @@ fn scrape(server: &Server) -> BTreeMap<String, Family> {
     parse(&response.text())
 }
 
-fn value(families: &BTreeMap<String, Family>, name: &str, labels: &[(&str, &str)]) -> f64 {
+pub fn value(families: &BTreeMap<String, Family>, name: &str, labels: &[(&str, &str)]) -> f64 {
     let family = families.values().find(|family| family.samples.iter().any(|sample| sample.name == name));
     let family = family.unwrap_or_else(|| panic!("no {name}"));
     let found = family.samples.iter().find(|sample| sample.name == name && sample.has(labels));

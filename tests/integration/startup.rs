@@ -39,7 +39,7 @@ fn a_bad_value_names_the_flag() {
         ("--memtable", "x"),
         ("--max-connections", "x"),
         ("--idle-timeout", "x"),
-        ("--metrics-address", "9090"),
+        ("--metrics-address log-format log-level slow-request-ms audit-log", "9090"),
     ] {
         let (status, text) = run_to_end(directory.path(), &[flag, value]);
         assert!(!status.success(), "{flag} {value}");
@@ -53,7 +53,8 @@ fn every_flag_is_explained() {
     let (status, text) = run_to_end(directory.path(), &["--help"]);
     assert!(status.success());
     for flag in "port host data-dir verbose io-threads pool-threads durability block-cache memtable max-connections \
-                 idle-timeout region metrics-address"
+                 idle-timeout region metrics-address access-key-id secret-access-key credentials-file \
+                 disk-reserve recover-damaged-log"
         .split_whitespace()
     {
         let variable = format!("JORMUN_{}", flag.to_uppercase().replace('-', "_"));

@@ -8,11 +8,11 @@ import { createInterface } from "node:readline";
 
 const START_MS_MAX = 60_000;
 
-export async function startServer() {
+export async function startServer(...flags) {
   const binary = process.env.JORMUN_BINARY;
   if (!binary) throw new Error("JORMUN_BINARY names the server to test: run `make test-js`");
   const directory = await mkdtemp(join(tmpdir(), "jormundb-"));
-  const child = spawn(binary, ["--port", "0", "--host", "127.0.0.1", "--data-dir", directory], {
+  const child = spawn(binary, ["--port", "0", "--host", "127.0.0.1", "--data-dir", directory, ...flags], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const watchdog = setTimeout(() => child.kill("SIGKILL"), START_MS_MAX);

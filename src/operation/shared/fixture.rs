@@ -45,6 +45,8 @@ impl Database {
             durability: Durability::Os,
             hot_cache_bytes: 1 << 20,
             block_cache_bytes: 8 << 20,
+            disk_reserve_bytes: 0,
+            recover_damaged_log: false,
             memtable_bytes: 8 << 20,
             statistics: false,
         })

@@ -15,12 +15,15 @@ struct Figures {
     ready: bool,
     rows: Vec<RowFigures>,
     errors: Vec<ErrorCount>,
+    slow: u64,
     connections: ConnectionCounts,
     connections_max: usize,
     closings: Vec<(&'static str, u64)>,
     request_memory_bytes: usize,
     request_memory_bytes_max: usize,
     lags: Vec<(String, Reading)>,
+    /// Lines, and failed attempts to write some.
+    audit: (u64, u64),
     pool: PoolFigures,
     commit: Commit,
     tables: Tables,
@@ -57,12 +60,14 @@ impl Figures {
             ready,
             rows: LoopCounters::rows(loops.clone()),
             errors: LoopCounters::errors(loops.clone()),
+            slow: loops.clone().map(LoopCounters::slow_count).sum(),
             connections: observed.shared.connection_counts(),
             connections_max: observed.connections_max,
             closings: LoopCounters::closings(loops.clone()),
             request_memory_bytes: observed.shared.budget.held_bytes(),
             request_memory_bytes_max: observed.shared.budget.bytes_max(),
             lags: loops.enumerate().map(|(index, counters)| (index.to_string(), counters.lag())).collect(),
+            audit: observed.audit.as_ref().map(|log| log.counts()).unwrap_or_default(),
             pool: observed.pool.figures(),
             commit: Commit {
                 statistics: service.store.statistics(),
@@ -83,6 +88,9 @@ impl Figures {
         self.write_requests(page)?;
         self.write_connections(page)?;
         self.write_loops(page)?;
+        page.counter("jormundb_audit_log_lines", In::Number, "Writes noted in the audit log", self.audit.0)?;
+        let help = "Failed attempts to write or open the audit log";
+        page.counter("jormundb_audit_log_failures", In::Number, help, self.audit.1)?;
         self.pool.write(page)?;
         self.commit.write(page)?;
         self.tables.write(page)?;
@@ -105,10 +113,12 @@ impl Figures {
             (labels, count)
         });
         page.counters("jormundb_request_errors", In::Number, "Requests answered with an error", errors)?;
+        let help = "Requests that took as long as --slow-request-ms or longer";
+        page.counter("jormundb_slow_requests", In::Number, help, self.slow)?;
         // Operations that nobody uses would be half of the page.
         let used = self.rows.iter().filter(|figures| figures.times.count() > 0);
         let times = used.map(|figures| ([("operation", figures.row.name())], &figures.times));
-        let help = "From the arrival of a request's head to its answer being ready to be sent";
+        let help = "From the arrival of a whole request to its answer being ready to be sent";
         page.histograms("jormundb_request_duration", In::Seconds, help, times)?;
         let help = "Request bodies as sent";
         page.counters("jormundb_request_body", In::Bytes, help, by_row(|figures| figures.request_bytes))?;

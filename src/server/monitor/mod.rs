@@ -245,6 +245,9 @@ impl State {
             return Err("the server is stopping".into());
         }
         let sources = self.sources.get().ok_or("the server is starting")?;
+        if sources.observed.audit.as_ref().is_some_and(|log| log.is_failing()) {
+            return Err("the audit log cannot be written".into());
+        }
         sources.service.store.check_writable().map_err(|error| error.to_string())
     }
 
@@ -277,6 +280,8 @@ mod tests {
             block_cache_bytes: 1 << 20,
             hot_cache_bytes: 1 << 20,
             memtable_bytes: 1 << 20,
+            disk_reserve_bytes: 0,
+            recover_damaged_log: false,
             statistics: false,
         };
         Arc::new(Service {
@@ -299,7 +304,10 @@ mod tests {
             request_memory_bytes: 1 << 20,
             region: "us-east-1".into(),
             verbose: false,
+            slow_request_ms: 1000,
+            audit: None,
             watch_lag: false,
+            access_keys: None,
         };
         let listeners = server::bind(([127, 0, 0, 1], 0).into(), 1).expect("a free port");
         let server = Server::start(listeners, &options, &service).expect("the server starts");

@@ -124,7 +124,7 @@ impl Committer {
         last: Option<&[u8]>,
         row_count_max: usize,
     ) -> Result<Slice, Error> {
-        self.engine.check_poison()?;
+        self.engine.check_writable()?;
         let catalog = self.catalog.load_full();
         let Some(table) = catalog.current(table) else { return Ok(Slice::empty(Progress::Gone)) };
         let creating = |index: &TableIndex| index.number() == number && index.is_being_created();

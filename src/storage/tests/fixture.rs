@@ -22,6 +22,8 @@ pub fn options(path: &std::path::Path) -> StoreOptions {
         block_cache_bytes: 8 << 20,
         memtable_bytes: 4 << 20,
         statistics: true,
+        disk_reserve_bytes: 0,
+        recover_damaged_log: false,
     }
 }
 

@@ -153,5 +153,7 @@ pub(super) fn options(path: &Path) -> StoreOptions {
         block_cache_bytes: BLOCK_CACHE_BYTES,
         memtable_bytes: MEMTABLE_BYTES,
         statistics: false,
+        disk_reserve_bytes: 0,
+        recover_damaged_log: false,
     }
 }

@@ -124,8 +124,10 @@ impl Target {
         let mut target = Target { address, pid: Some(child.id()), child: Some(child), directory };
         for line in BufReader::new(output).lines() {
             let line = line?;
-            if let Some((_, address)) = line.split_once("http://") {
-                target.address = address.trim().parse().map_err(io::Error::other)?;
+            // There may be other addresses, of metrics for example.
+            let address = line.strip_prefix("address").and_then(|rest| rest.trim().strip_prefix("http://"));
+            if let Some(address) = address {
+                target.address = address.parse().map_err(io::Error::other)?;
             }
             if line.starts_with("Ready") {
                 return Ok(target);

@@ -2,79 +2,46 @@
 //!
 //! ```text
 //! header = "Authorization: AWS4-HMAC-SHA256 Credential=" scope ", SignedHeaders=" names ", Signature=" hex
-//! query  = X-Amz-Algorithm, X-Amz-Credential, X-Amz-Date, X-Amz-SignedHeaders, X-Amz-Signature (percent-encoded)
+//! query  = X-Amz-Algorithm, X-Amz-Credential, X-Amz-Date, X-Amz-SignedHeaders, X-Amz-Signature,
+//!          [ X-Amz-Expires ], [ X-Amz-Security-Token ]      (percent-encoded)
 //! scope  = key id "/" yyyymmdd "/" region "/" service "/aws4_request"
 //! date   = yyyymmdd "T" hhmmss "Z"
 //! ```
-//!
-//! Nothing is verified here: any key id and any signature pass, as in DynamoDB Local. The texts and their order are
-//! those of DynamoDB.
 
-use super::request::Head;
+use super::{ALGORITHM, AuthError, AuthErrorKind};
+use crate::http::date;
+use crate::http::request::Head;
 use memchr::{memchr_iter, memchr2_iter};
 use std::borrow::Cow;
 
-const ALGORITHM: &str = "AWS4-HMAC-SHA256";
-
-/// An error of the door; every one is answered with status 400.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AuthError {
-    pub kind: AuthErrorKind,
-    pub message: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AuthErrorKind {
-    MissingAuthenticationToken,
-    IncompleteSignature,
-    InvalidSignature,
-}
-
-impl AuthErrorKind {
-    pub fn name(self) -> &'static str {
-        match self {
-            AuthErrorKind::MissingAuthenticationToken => "MissingAuthenticationTokenException",
-            AuthErrorKind::IncompleteSignature => "IncompleteSignatureException",
-            AuthErrorKind::InvalidSignature => "InvalidSignatureException",
-        }
-    }
-}
-
-impl AuthError {
-    fn incomplete(message: String) -> AuthError {
-        AuthError { kind: AuthErrorKind::IncompleteSignature, message }
-    }
-
-    /// Appends the JSON body of the answer.
-    pub fn write_body(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"{\"__type\":\"com.amazon.coral.service#");
-        out.extend_from_slice(self.kind.name().as_bytes());
-        out.extend_from_slice(b"\",\"message\":\"");
-        write_escaped(&self.message, out);
-        out.extend_from_slice(b"\"}");
-    }
-}
-
-/// The parts that both forms have. An empty part counts as missing.
+/// What a request says of its signature. An empty part counts as missing.
 #[derive(Default)]
-struct Parts<'a> {
+pub struct Claim<'a> {
     algorithm: Cow<'a, [u8]>,
-    credential: Cow<'a, [u8]>,
-    signed_headers: Cow<'a, [u8]>,
-    signature: Cow<'a, [u8]>,
-    date: Cow<'a, [u8]>,
+    /// Of a read claim it has five parts.
+    pub(super) credential: Cow<'a, [u8]>,
+    pub signed_headers: Cow<'a, [u8]>,
+    /// Hexadecimal digits, if it is a signature at all.
+    pub signature: Cow<'a, [u8]>,
+    /// Of a read claim it is a date in basic format, 16 bytes.
+    pub date: Cow<'a, [u8]>,
+    /// The same in seconds since 1970-01-01.
+    pub signed_at: i64,
+    /// Seconds for which a signature in the query is good, as they are written there.
+    pub expires: Option<Cow<'a, [u8]>>,
+    pub session_token: Option<Cow<'a, [u8]>>,
 }
 
-/// Checks the form. Allocates only when it fails or when the signature is in the query.
-pub fn check(head: &Head<'_>) -> Result<(), AuthError> {
-    let in_query = !head.query.is_empty() && query_parameters(head.query).any(|(name, _)| name == "X-Amz-Algorithm");
+/// Reads the claim of a request, if its form is right. Allocates only when it fails or when the signature is in the
+/// query.
+pub fn read<'a>(head: &Head<'a>) -> Result<Claim<'a>, AuthError> {
+    let in_query = !head.query.is_empty() && query_parameters(head.query).any(|(name, _)| *name == *b"X-Amz-Algorithm");
     match (head.authorization, in_query) {
-        (Some(_), true) => Err(AuthError {
-            kind: AuthErrorKind::InvalidSignature,
-            message: "Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP header.".into(),
-        }),
-        (Some(header), false) if header.starts_with(b"AWS4-") => check_parts(&header_parts(head, header)?),
-        (None, true) => check_parts(&query_parts(head.query)?),
+        (Some(_), true) => Err(AuthError::invalid(
+            "Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP header.".into(),
+        )),
+        (Some(header), false) if header.starts_with(b"AWS4-") => checked(header_claim(head, header)?),
+        (None, true) => checked(query_claim(head)?),
         _ => Err(AuthError {
             kind: AuthErrorKind::MissingAuthenticationToken,
             message: "Request is missing Authentication Token".into(),
@@ -82,57 +49,63 @@ pub fn check(head: &Head<'_>) -> Result<(), AuthError> {
     }
 }
 
-fn header_parts<'a>(head: &Head<'a>, header: &'a [u8]) -> Result<Parts<'a>, AuthError> {
-    let mut parts = Parts { date: head.amz_date.or(head.date).unwrap_or_default().into(), ..Parts::default() };
+fn header_claim<'a>(head: &Head<'a>, header: &'a [u8]) -> Result<Claim<'a>, AuthError> {
+    let mut claim = Claim {
+        date: head.amz_date.or(head.date).unwrap_or_default().into(),
+        session_token: head.security_token.map(Cow::from),
+        ..Claim::default()
+    };
     let mut word_start = 0;
     let ends = memchr2_iter(b',', b' ', header).chain([header.len()]);
     for end in ends {
         let word = &header[word_start..end];
         if word_start == 0 {
-            parts.algorithm = word.into();
+            claim.algorithm = word.into();
         } else if let Some(value) = word.strip_prefix(b"Credential=") {
-            parts.credential = value.into();
+            claim.credential = value.into();
         } else if let Some(value) = word.strip_prefix(b"SignedHeaders=") {
-            parts.signed_headers = value.into();
+            claim.signed_headers = value.into();
         } else if let Some(value) = word.strip_prefix(b"Signature=") {
-            parts.signature = value.into();
+            claim.signature = value.into();
         }
         word_start = end + 1;
     }
     let missing = [
-        (&parts.credential, "Authorization header requires 'Credential' parameter. "),
-        (&parts.signature, "Authorization header requires 'Signature' parameter. "),
-        (&parts.signed_headers, "Authorization header requires 'SignedHeaders' parameter. "),
-        (&parts.date, "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. "),
+        (&claim.credential, "Authorization header requires 'Credential' parameter. "),
+        (&claim.signature, "Authorization header requires 'Signature' parameter. "),
+        (&claim.signed_headers, "Authorization header requires 'SignedHeaders' parameter. "),
+        (&claim.date, "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. "),
     ];
     match missing_texts(&missing) {
-        None => Ok(parts),
+        None => Ok(claim),
         Some(texts) => Err(AuthError::incomplete(format!("{texts}Authorization={}", as_text(header)))),
     }
 }
 
-fn query_parts(query: &str) -> Result<Parts<'_>, AuthError> {
-    let mut parts = Parts::default();
-    for (name, value) in query_parameters(query) {
-        let slot = match name {
-            "X-Amz-Algorithm" => &mut parts.algorithm,
-            "X-Amz-Credential" => &mut parts.credential,
-            "X-Amz-Signature" => &mut parts.signature,
-            "X-Amz-SignedHeaders" => &mut parts.signed_headers,
-            "X-Amz-Date" => &mut parts.date,
+fn query_claim<'a>(head: &Head<'a>) -> Result<Claim<'a>, AuthError> {
+    let mut claim = Claim { session_token: head.security_token.map(Cow::from), ..Claim::default() };
+    for (name, value) in query_parameters(head.query) {
+        let slot = match &*name {
+            b"X-Amz-Algorithm" => &mut claim.algorithm,
+            b"X-Amz-Credential" => &mut claim.credential,
+            b"X-Amz-Signature" => &mut claim.signature,
+            b"X-Amz-SignedHeaders" => &mut claim.signed_headers,
+            b"X-Amz-Date" => &mut claim.date,
+            b"X-Amz-Expires" => claim.expires.insert(Cow::default()),
+            b"X-Amz-Security-Token" => claim.session_token.insert(Cow::default()),
             _ => continue,
         };
-        *slot = percent_decoded(value);
+        *slot = value;
     }
     let missing = [
-        (&parts.algorithm, "AWS query-string parameters must include 'X-Amz-Algorithm'. "),
-        (&parts.credential, "AWS query-string parameters must include 'X-Amz-Credential'. "),
-        (&parts.signature, "AWS query-string parameters must include 'X-Amz-Signature'. "),
-        (&parts.signed_headers, "AWS query-string parameters must include 'X-Amz-SignedHeaders'. "),
-        (&parts.date, "AWS query-string parameters must include 'X-Amz-Date'. "),
+        (&claim.algorithm, "AWS query-string parameters must include 'X-Amz-Algorithm'. "),
+        (&claim.credential, "AWS query-string parameters must include 'X-Amz-Credential'. "),
+        (&claim.signature, "AWS query-string parameters must include 'X-Amz-Signature'. "),
+        (&claim.signed_headers, "AWS query-string parameters must include 'X-Amz-SignedHeaders'. "),
+        (&claim.date, "AWS query-string parameters must include 'X-Amz-Date'. "),
     ];
     match missing_texts(&missing) {
-        None => Ok(parts),
+        None => Ok(claim),
         Some(texts) => Err(AuthError::incomplete(format!("{texts}Re-examine the query-string parameters."))),
     }
 }
@@ -143,49 +116,43 @@ fn missing_texts(parts: &[(&Cow<'_, [u8]>, &str)]) -> Option<String> {
     parts.iter().any(|part| is_missing(&part)).then(|| parts.iter().filter(is_missing).map(|&(_, text)| text).collect())
 }
 
-fn check_parts(parts: &Parts<'_>) -> Result<(), AuthError> {
-    if !is_basic_date(&parts.date) {
-        return Err(AuthError::incomplete(format!(
+fn checked(mut claim: Claim<'_>) -> Result<Claim<'_>, AuthError> {
+    claim.signed_at = date::from_basic(&claim.date).ok_or_else(|| {
+        AuthError::incomplete(format!(
             "Date must be in ISO-8601 'basic format'. Got '{}'. See http://en.wikipedia.org/wiki/ISO_8601",
-            as_text(&parts.date)
-        )));
-    }
-    let mut signed_names = parts.signed_headers.split(|&byte| byte == b';');
+            as_text(&claim.date)
+        ))
+    })?;
+    let mut signed_names = claim.signed_headers.split(|&byte| byte == b';');
     if !signed_names.any(|name| name.eq_ignore_ascii_case(b"host") || name == b":authority") {
-        return Err(AuthError {
-            kind: AuthErrorKind::InvalidSignature,
-            message: "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.".into(),
-        });
+        return Err(AuthError::unsigned("'Host' or ':authority'"));
     }
-    if *parts.algorithm != *ALGORITHM.as_bytes() {
+    if *claim.algorithm != *ALGORITHM.as_bytes() {
         return Err(AuthError::incomplete(format!(
             "Unsupported AWS 'algorithm': '{}' (only {ALGORITHM} for now). ",
-            as_text(&parts.algorithm)
+            as_text(&claim.algorithm)
         )));
     }
-    if memchr_iter(b'/', &parts.credential).count() != 4 {
+    if memchr_iter(b'/', &claim.credential).count() != 4 {
         return Err(AuthError::incomplete(format!(
             "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '{}'",
-            as_text(&parts.credential)
+            as_text(&claim.credential)
         )));
     }
-    Ok(())
-}
-
-/// `20260102T030405Z`
-fn is_basic_date(date: &[u8]) -> bool {
-    date.len() == 16
-        && date[8] == b'T'
-        && date[15] == b'Z'
-        && date[..8].iter().chain(&date[9..15]).all(u8::is_ascii_digit)
+    Ok(claim)
 }
 
 fn as_text(value: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(value)
 }
 
-fn query_parameters(query: &str) -> impl Iterator<Item = (&str, &str)> {
-    query.split('&').map(|parameter| parameter.split_once('=').unwrap_or((parameter, "")))
+/// The decoded names and values of a query. A name that is written with escapes is that name all the same: the
+/// canonical form of a request does not know the difference.
+pub(super) fn query_parameters(query: &str) -> impl Iterator<Item = (Cow<'_, [u8]>, Cow<'_, [u8]>)> {
+    query.split('&').map(|parameter| {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        (percent_decoded(name), percent_decoded(value))
+    })
 }
 
 fn percent_decoded(text: &str) -> Cow<'_, [u8]> {
@@ -219,22 +186,6 @@ fn hex_digit(byte: u8) -> Option<u8> {
     char::from(byte).to_digit(16).map(|digit| digit as u8)
 }
 
-/// Appends `text` as the inside of a JSON string.
-fn write_escaped(text: &str, out: &mut Vec<u8>) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    for &byte in text.as_bytes() {
-        match byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-            0..0x20 => {
-                out.extend_from_slice(b"\\u00");
-                out.push(HEX[usize::from(byte >> 4)]);
-                out.push(HEX[usize::from(byte & 15)]);
-            }
-            _ => out.push(byte),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -246,7 +197,7 @@ mod tests {
     fn checked(target: &str, headers: &str) -> Result<(), AuthError> {
         let text = format!("POST {target} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n");
         let head = request::parse(text.as_bytes()).expect("a good head").expect("a complete head");
-        check(&head)
+        read(&head).map(drop)
     }
 
     fn refused(target: &str, headers: &str, kind: AuthErrorKind, message: &str) {
@@ -281,6 +232,18 @@ mod tests {
         refused("/", "", AuthErrorKind::MissingAuthenticationToken, text);
         refused("/?a=b&X-Amz-Date=x", "", AuthErrorKind::MissingAuthenticationToken, text);
         refused("/", "Authorization: Basic abc\r\n", AuthErrorKind::MissingAuthenticationToken, text);
+    }
+
+    #[test]
+    fn query_names_may_be_escaped() {
+        let text = "POST /?X%2dAmz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=a/b/c/d/e&X-Amz-Date=20260102T030405Z&\
+                    X-Amz-SignedHeaders=host&X-Amz-Signature=x&X-Amz%2DExpires=6%30&X%2DAmz-Security-Token=t%2B \
+                    HTTP/1.1\r\n\
+                    Host: localhost\r\n\r\n";
+        let head = request::parse(text.as_bytes()).expect("a good head").expect("a complete head");
+        let claim = read(&head).expect("a good form");
+        assert_eq!(claim.expires.as_deref(), Some(&b"60"[..]));
+        assert_eq!(claim.session_token.as_deref(), Some(&b"t+"[..]));
     }
 
     #[test]
@@ -348,19 +311,5 @@ mod tests {
             kind,
             "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.",
         );
-    }
-
-    #[test]
-    fn bodies() {
-        let error = checked("/", "").expect_err("no token");
-        let mut out = Vec::new();
-        error.write_body(&mut out);
-        assert_eq!(crc32fast::hash(&out), 2_088_342_776, "{}", String::from_utf8_lossy(&out));
-
-        out.clear();
-        AuthError::incomplete("a\"b\\c\td\u{e9}".into()).write_body(&mut out);
-        let expected = "{\"__type\":\"com.amazon.coral.service#IncompleteSignatureException\",\
-                        \"message\":\"a\\\"b\\\\c\\u0009d\u{e9}\"}";
-        assert_eq!(String::from_utf8_lossy(&out), expected);
     }
 }

@@ -1,0 +1,92 @@
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::fixture::*;
+use crate::storage::Table;
+use crate::storage::queue::{Queue, Work};
+
+/// No test waits for so long: what ends a wait is what happens.
+const LONG: Duration = Duration::from_secs(3600);
+
+fn push(queue: &Queue, count: usize) {
+    let table = Arc::new(Table::new(table_definition("t", false), None));
+    for _ in 0..count {
+        let (mutation, _) = mutation(&[(&table, "a", None, Change::Keep)], false);
+        assert!(queue.push(mutation).is_ok(), "the queue has room");
+    }
+}
+
+/// How much work a committer gets that has completed `completed` mutations; `None` if there will be no more.
+fn taken(queue: &Queue, completed: usize, patience: Duration) -> Option<usize> {
+    let mut work = VecDeque::new();
+    queue.take(&mut work, completed, patience).then_some(work.len())
+}
+
+#[test]
+fn without_patience_what_is_there_is_taken() {
+    let queue = Queue::default();
+    push(&queue, 2);
+    assert_eq!(taken(&queue, 5, Duration::ZERO), Some(2));
+}
+
+#[test]
+fn the_first_batch_waits_for_nobody() {
+    let queue = Queue::default();
+    push(&queue, 1);
+    assert_eq!(taken(&queue, 0, LONG), Some(1));
+}
+
+#[test]
+fn a_batch_waits_for_as_many_as_there_were_in_the_last_one() {
+    let queue = Queue::default();
+    push(&queue, 2);
+    std::thread::scope(|scope| {
+        let committer = scope.spawn(|| taken(&queue, 3, LONG));
+        // It expects 3 beside those that it finds: 5 at least, and as it may find the next 3 too, 8 at most.
+        push(&queue, 3);
+        while !committer.is_finished() && queue.depth().0 < 8 {
+            push(&queue, 1);
+        }
+        let count = committer.join().expect("no panic").expect("the queue is open");
+        assert!((5..=8).contains(&count), "{count}");
+    });
+}
+
+#[test]
+fn patience_ends() {
+    let queue = Queue::default();
+    push(&queue, 1);
+    assert_eq!(taken(&queue, 100, Duration::from_millis(1)), Some(1));
+    std::thread::scope(|scope| {
+        // With nothing in the queue the wait goes on, and then ends with the first to come.
+        let committer = scope.spawn(|| taken(&queue, 100, Duration::from_nanos(1)));
+        push(&queue, 1);
+        assert_eq!(committer.join().expect("no panic"), Some(1));
+    });
+}
+
+#[test]
+fn other_work_and_the_end_do_not_wait_for_mutations() {
+    let queue = Queue::default();
+    push(&queue, 1);
+    assert!(queue.push_run(Box::new(|_| {})));
+    assert_eq!(taken(&queue, 100, LONG), Some(2));
+    push(&queue, 1);
+    std::thread::scope(|scope| {
+        let committer = scope.spawn(|| (taken(&queue, 100, LONG), taken(&queue, 100, LONG)));
+        queue.close();
+        assert_eq!(committer.join().expect("no panic"), (Some(1), None));
+    });
+}
+
+#[test]
+fn work_is_in_the_order_of_its_coming() {
+    let queue = Queue::default();
+    push(&queue, 1);
+    assert!(queue.push_run(Box::new(|_| {})));
+    push(&queue, 1);
+    let mut work = VecDeque::new();
+    assert!(queue.take(&mut work, 0, LONG));
+    assert!(matches!(work.make_contiguous(), [Work::Commit(_), Work::Run(_), Work::Commit(_)]));
+}
