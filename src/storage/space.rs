@@ -7,9 +7,9 @@
 //! ```
 //!
 //! `low` is the state in which writes are refused before they fail, so that memtables can be flushed, the server
-//! stopped and tables dropped. `refused` is what is left if that was not enough: something else took the space, or more was
-//! written than the reserve holds until the next look. RocksDB looks for space itself, about every five seconds, and
-//! then goes on; the probe notices that. Nothing acknowledged is lost in either state, and neither needs a restart.
+//! stopped and tables dropped. `refused` is what is left if that was not enough: something else took the space, or more
+//! was written than the reserve holds until the next look. RocksDB looks for space itself, about every five seconds,
+//! and then goes on; the probe notices that. Nothing acknowledged is lost in either state, and neither needs a restart.
 //!
 //! A failed *sync* is neither: what is on the disk is then unknown, and the store is poisoned (see
 //! [`super::engine::Engine::poison`]), whatever the system gave as its reason.
