@@ -93,8 +93,8 @@ impl Queue {
 
     /// Waits for work and exchanges it for the (empty) `work`. `false`: closed, and all work is done.
     ///
-    /// Whoever sent the `completed` mutations of the last batch may send the next ones soon, and those can share a batch
-    /// with what is here already. So this waits for as many as both together, but not longer than `patience`.
+    /// Whoever sent the `completed` mutations of the last batch may send the next ones soon, and those can share a
+    /// batch with what is here already. So this waits for as many as both together, but not longer than `patience`.
     pub fn take(&self, work: &mut VecDeque<Work>, completed: usize, patience: Duration) -> bool {
         let mut state = self.lock();
         let expected = state.work.len() + completed;
