@@ -2,11 +2,11 @@
 //! What does not fit is refused at once with a retryable error, everybody else is served, and the process stays within
 //! what it was told.
 
-use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use socket2::{Domain, Socket, Type};
 use tempfile::TempDir;
 
 use crate::harness::Server;
@@ -32,7 +32,8 @@ struct Overloaded {
 impl Overloaded {
     fn start() -> Overloaded {
         let directory = tempfile::tempdir().unwrap();
-        let flags = "--request-memory 128MB --block-cache 8MB --memtable 8MB --max-connections 12000 --durability os";
+        let flags = "--request-memory 128MB --block-cache 8MB --memtable 8MB --max-connections 12000 --pool-threads 2 \
+                     --durability os";
         let server = Server::start_in(directory.path(), &flags.split(' ').collect::<Vec<_>>());
         server.connect().call(
             "CreateTable",
@@ -110,41 +111,41 @@ fn bodies_beyond_the_memory_are_refused_and_room_comes_back() {
 
 #[test]
 fn readers_who_do_not_read_hold_bounded_memory() {
+    const READERS: usize = 20;
     let overloaded = Overloaded::start();
     let mut writer = overloaded.server.connect();
-    for id in 0..4 {
+    let mut keys = Vec::new();
+    for id in 0..40 {
         let payload = "p".repeat(380 * 1024);
         let item = format!(r#"{{"TableName":"overload","Item":{{"id":{{"S":"{id}"}},"p":{{"S":"{payload}"}}}}}}"#);
         writer.call("PutItem", &item);
+        keys.push(format!(r#"{{"id":{{"S":"{id}"}}}}"#));
     }
-    // Each asks for a page of 1.1 MB, more than the sockets on both sides hold, and does not read.
-    let scan = Request::new("Scan", r#"{"TableName":"overload"}"#).bytes();
-    let mut readers: Vec<Connection> = (0..200).map(|_| connect_narrow(&overloaded.server)).collect();
+    // Each asks for 15 MiB, far more than the sockets on both sides hold, and does not read.
+    let body = format!(r#"{{"RequestItems":{{"overload":{{"Keys":[{}]}}}}}}"#, keys.join(","));
+    let batch = Request::new("BatchGetItem", &body).bytes();
+    let mut readers: Vec<Connection> = (0..READERS).map(|_| overloaded.server.connect()).collect();
     for reader in &mut readers {
-        reader.send(&scan);
+        reader.send(&batch);
+    }
+    // Every answer has been made and counted, or refused.
+    for reader in &mut readers {
+        assert!(answers_within(reader, Duration::from_secs(30)));
     }
     overloaded.assert_serves_others();
     let mut refused = 0;
     for reader in &mut readers {
         let answer = reader.receive();
         match answer.status {
-            200 => assert!(answer.body.len() > MIB, "{}", answer.body.len()),
+            200 => assert!(answer.body.len() > 14 * MIB, "{}", answer.body.len()),
             status => {
                 assert_eq!(status, 503, "{}", answer.text());
                 refused += 1;
             }
         }
     }
-    assert!((1..200).contains(&refused), "of 200 pages of 1.1 MB, {refused} did not fit into 96 MiB");
+    assert!((1..READERS).contains(&refused), "of {READERS} answers of 15 MiB, {refused} did not fit into 96 MiB");
     overloaded.assert_serves_others();
-}
-
-/// A client whose kernel takes as little as it can.
-fn connect_narrow(server: &Server) -> Connection {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    socket.set_recv_buffer_size(4096).unwrap();
-    socket.connect(&server.address.into()).unwrap();
-    Connection::of(TcpStream::from(socket))
 }
 
 #[test]
@@ -160,4 +161,39 @@ fn unfinished_heads_hold_bounded_memory() {
     }
     overloaded.assert_serves_others();
     assert_unavailable(clients.last_mut().unwrap());
+}
+
+/// Requests that one client sends ahead of their answers wait for their turn, not everybody else's.
+#[test]
+fn a_client_that_floods_its_connection_does_not_hold_up_others() {
+    const FLOOD: usize = 20_000;
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start_in(directory.path(), &["--io-threads", "1"]);
+    let list = Request::new("ListTables", "{}");
+    let mut flooding = server.connect();
+    let mut sending = Connection::of(flooding.stream.try_clone().unwrap());
+    let requests = list.bytes().repeat(100);
+    let sender = std::thread::spawn(move || {
+        for _ in 0..FLOOD / 100 {
+            sending.send(&requests);
+        }
+    });
+    // The flood has begun.
+    assert_eq!(flooding.receive().status, 200);
+    let answered = Arc::new(AtomicUsize::new(1));
+    let counter = Arc::clone(&answered);
+    let receiver = std::thread::spawn(move || {
+        for _ in 1..FLOOD {
+            assert_eq!(flooding.receive().json(), json!({"TableNames": []}));
+            counter.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    let mut other = server.connect();
+    for _ in 0..100 {
+        assert_eq!(other.exchange(&list).status, 200);
+    }
+    let of_the_flood = answered.load(Ordering::SeqCst);
+    sender.join().unwrap();
+    receiver.join().unwrap();
+    assert!(of_the_flood < FLOOD, "100 requests of another client waited for {of_the_flood}");
 }
