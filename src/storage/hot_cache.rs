@@ -23,7 +23,7 @@
 //! 3. A fill is of the version in which its reader began: it checks this and inserts under the gate's lock, so it comes
 //!    before the `install` of any commit that its item is too old for, or not at all.
 //! 4. Only the committer closes, installs and opens. A commit that fails leaves its gates closed for good, as nobody
-//!    knows then what the engine has; unless only the disk was full: then it has what it had.
+//!    knows then what the engine has; one that found the disk full opens them, as it has written nothing.
 //! 5. Row keys begin with the id of their table, which is never used again: entries of a dropped table answer nobody,
 //!    and make room for others in time.
 

@@ -145,6 +145,12 @@ impl Queue {
         self.lock().closed
     }
 
+    /// What a sleeping committer waits for.
+    #[cfg(test)]
+    pub fn wanted(&self) -> usize {
+        self.lock().wanted
+    }
+
     /// Mutations waiting or in work, and their bytes.
     pub fn depth(&self) -> (usize, usize) {
         let state = self.lock();

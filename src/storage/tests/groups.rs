@@ -43,13 +43,13 @@ fn a_batch_waits_for_as_many_as_there_were_in_the_last_one() {
     push(&queue, 2);
     std::thread::scope(|scope| {
         let committer = scope.spawn(|| taken(&queue, 3, LONG));
-        // It expects 3 beside those that it finds: 5 at least, and as it may find the next 3 too, 8 at most.
-        push(&queue, 3);
-        while !committer.is_finished() && queue.depth().0 < 8 {
-            push(&queue, 1);
+        while queue.wanted() == 0 {
+            std::thread::yield_now();
         }
-        let count = committer.join().expect("no panic").expect("the queue is open");
-        assert!((5..=8).contains(&count), "{count}");
+        push(&queue, 2);
+        assert_eq!(queue.wanted(), 5, "4 are not enough to wake it");
+        push(&queue, 1);
+        assert_eq!(committer.join().expect("no panic"), Some(5));
     });
 }
 
