@@ -194,7 +194,12 @@ fn check_item(body: &[u8]) {
 
 /// What is under `Item`: `None` when the oracle does not say, `Some(None)` when it is to be refused.
 fn item_of(body: &Json) -> Option<Option<Value>> {
-    let Json::Object(members) = body else { return Some(None) };
+    let members = match body {
+        // Nothing is there, as in an empty object.
+        Json::Null => return Some(Some(Value::Null)),
+        Json::Object(members) => members,
+        _ => return Some(None),
+    };
     let mut items = members.iter().filter(|(name, _)| name == "Item").map(|(_, value)| value);
     match (items.next(), items.next()) {
         (Some(_), Some(_)) => None,
