@@ -128,13 +128,14 @@ fuzz: system ## Fuzz each target for FUZZ_SECONDS: make fuzz [FUZZ_SECONDS=60 TA
 			-timeout=10 -max_total_time=$(FUZZ_SECONDS) $${dictionary:+-dict=$$dictionary}; \
 	done
 
-# The tests as they are built anyway: a sanitizer of rustc's would need RocksDB compiled anew, and io_uring is unknown to
-# this valgrind, so the event loop is not covered. The fuzz targets run under AddressSanitizer.
+# The unit tests as they are built anyway: a sanitizer of rustc's would need RocksDB compiled anew. The integration tests and
+# with them most of the event loop are not covered; the fuzz targets run under AddressSanitizer. The test that is skipped
+# has threads that wait for each other, which takes for ever where threads take turns.
 sanitize: build-tests ## Run the unit tests, RocksDB included, under valgrind: make sanitize [TESTS=storage::]
 	@command -v valgrind >/dev/null || { echo 'make sanitize needs valgrind' >&2; exit 1; }
-	@PROPTEST_CASES=8 CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER='valgrind -q --error-exitcode=99 \
+	@PROPTEST_CASES=8 CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER='valgrind -q --fair-sched=yes --error-exitcode=99 \
 		--suppressions=$(CURDIR)/tools/valgrind.supp' timeout 7200 \
-		cargo test $(UNDER_TEST) --lib -- --test-threads=1 $(TESTS)
+		cargo test $(UNDER_TEST) --lib -- --test-threads=1 --skip readers_never_see $(TESTS)
 
 fmt: ## Format the code
 	@cargo fmt
