@@ -9,7 +9,7 @@
 //! Invariants:
 //! 1. A secret leaves this file only as an argument of [`SigningKey::derive`]; `Debug` of nothing here shows one.
 //! 2. What is kept for a key does not grow: the signing keys of two days, since around midnight clients sign for both.
-//!    A signature in the query may be a week old and derives its key anew, which costs 2 us.
+//!    A signature in the query may be a week old and derives its key anew, which costs 1 us.
 
 use crate::clock::Clock;
 use crate::http::auth::signature::{self, HASH_BYTES, SigningKey};

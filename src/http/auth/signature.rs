@@ -117,7 +117,7 @@ fn write_headers(head: &Head<'_>, names: &[u8], out: &mut Vec<u8>) -> Result<(),
 }
 
 fn write_value(value: &[u8], out: &mut Vec<u8>) {
-    if memchr::memmem::find(value, b"  ").is_none() {
+    if !memchr::memchr_iter(b' ', value).any(|at| value.get(at + 1) == Some(&b' ')) {
         return out.extend_from_slice(value);
     }
     let mut previous = 0;
