@@ -21,7 +21,7 @@
 //! SIGHUP makes the thread open the file anew, after whoever rotates logs has renamed it.
 
 use crate::clock::Clock;
-use crate::http::date::iso_8601;
+use crate::clock::utc_label;
 use crate::http::response::RequestId;
 use crate::metrics::Counter;
 use crate::server::request_log::text_member;
@@ -154,8 +154,8 @@ impl Entry<'_> {
         // A Vec takes whatever is written.
         let _ = write!(
             line,
-            "{{\"time\":\"{}\",\"requestId\":\"{}\",\"client\":\"{}\",",
-            iso_8601(now_ms),
+            "{{\"time\":\"{}Z\",\"requestId\":\"{}\",\"client\":\"{}\",",
+            utc_label(now_ms),
             self.request_id.as_str(),
             self.client
         );
