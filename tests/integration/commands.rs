@@ -196,8 +196,8 @@ fn a_second_backup_copies_what_is_new() {
             (0..4000).map(|part| format!("{:08x}", ((number * 4000 + part + 1) * 0x9e37_79b1) >> 4)).collect();
         put(&mut connection, "one", &row(1, number, &text));
     }
-    // Puts the rows into one table file and begins a log without them, of which every backup has a copy. The few flushes
-    // that follow set off no compaction, which would make new files of old rows.
+    // Puts the rows into one table file and begins a log without them, of which every backup has a copy. The few
+    // flushes that follow set off no compaction, which would make new files of old rows.
     drop(connection);
     assert!(server.terminate().success());
     let server = Server::start_in(data.path(), &["--durability", "os"]);
