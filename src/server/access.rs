@@ -60,6 +60,12 @@ struct Derived {
     key: SigningKey,
 }
 
+/// Which of the keys a request was signed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyPlace(u16);
+
+const _: () = assert!(KEYS_MAX <= u16::MAX as usize, "a place is two bytes");
+
 /// A request of a known key whose body has not been hashed yet. One word, as every connection has room for it.
 pub struct Unverified(Box<Form>);
 
@@ -131,6 +137,10 @@ impl AccessKeys {
         self.0.len()
     }
 
+    pub fn id(&self, KeyPlace(place): KeyPlace) -> &str {
+        &self.0[usize::from(place)].id
+    }
+
     fn position(&self, id: &[u8]) -> Option<usize> {
         self.0.binary_search_by(|key| key.id.as_bytes().cmp(id)).ok()
     }
@@ -175,7 +185,7 @@ impl Access {
     }
 
     /// Decides with the hash of the body as it was sent.
-    pub fn verify(&mut self, request: Unverified, body_hash: &[u8; HASH_BYTES]) -> Result<(), AuthError> {
+    pub fn verify(&mut self, request: Unverified, body_hash: &[u8; HASH_BYTES]) -> Result<KeyPlace, AuthError> {
         let Unverified(mut form) = request;
         signature::write_hex(body_hash, &mut form.canonical);
         let canonical_bytes = form.canonical.len();
@@ -183,7 +193,7 @@ impl Access {
         let (canonical, to_sign) = form.canonical.split_at(canonical_bytes);
         let signing_key = self.signing_key(form.key, &form.date);
         let result = match form.signature.is_some_and(|signature| signing_key.accepts(to_sign, &signature)) {
-            true => Ok(()),
+            true => Ok(KeyPlace(form.key as u16)),
             false => Err(AuthError::mismatch(canonical, to_sign)),
         };
         self.take_back(form);

@@ -496,7 +496,9 @@ impl Connection {
     ) {
         let (Some(log), Some(peer)) = (&self.context.options.audit, &self.peer) else { return };
         let (client, operation) = (**peer, envelope.row().name());
-        log.append(&Entry { request_id, client, access_key_id: None, operation, error, members }).await;
+        let keys = self.context.options.access_keys.as_ref();
+        let access_key_id = keys.zip(envelope.verified_key).map(|(keys, place)| keys.id(place));
+        log.append(&Entry { request_id, client, access_key_id, operation, error, members }).await;
     }
 
     /// Puts an answer into the output, or sends it at once if it is large.

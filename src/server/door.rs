@@ -12,7 +12,7 @@ use crate::http::encoding::Coding;
 use crate::http::request::{Framing, Head, Method};
 use crate::http::response::{self, ContentType};
 use crate::operation::{Operation, Response, is_json, refuse};
-use crate::server::access::{Access, Unverified};
+use crate::server::access::{Access, KeyPlace, Unverified};
 use crate::server::counters::Row;
 use std::cell::RefCell;
 
@@ -54,6 +54,8 @@ pub struct Envelope {
     pub cors: bool,
     /// The answer is to say where its time went.
     pub server_timing: bool,
+    /// The access key whose signature was verified.
+    pub verified_key: Option<KeyPlace>,
     verdict: Verdict,
 }
 
@@ -100,6 +102,7 @@ pub fn admit(head: &Head<'_>, access: Option<&RefCell<Access>>) -> Envelope {
         content_type: head.content_type.and_then(ContentType::parse),
         cors: head.origin.is_some(),
         server_timing: head.server_timing == Some(b"1"),
+        verified_key: None,
         verdict: judge(head, access),
     }
 }
@@ -148,7 +151,10 @@ impl Envelope {
     pub fn verify(&mut self, access: &RefCell<Access>, body_hash: &[u8; HASH_BYTES]) {
         self.verdict = match std::mem::replace(&mut self.verdict, Verdict::NotFound) {
             Verdict::Verify(operation, unverified) => match access.borrow_mut().verify(unverified, body_hash) {
-                Ok(()) => Verdict::Execute(operation),
+                Ok(key) => {
+                    self.verified_key = Some(key);
+                    Verdict::Execute(operation)
+                }
                 Err(error) => Verdict::Unauthorized(Box::new(error)),
             },
             other => other,

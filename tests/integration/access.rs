@@ -16,6 +16,7 @@ use tempfile::TempDir;
 
 use crate::harness::{Server, run_to_end};
 use crate::http::Request;
+use crate::monitor::{CREATE, PUT};
 
 const ID: &str = "AKIDEXAMPLE";
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
@@ -198,4 +199,25 @@ fn an_open_server_warns_unless_it_listens_on_the_loopback() {
     assert!(!warns(&[&["--host", "0.0.0.0"], &keys[..]].concat()));
     assert!(!warns(&[]));
     assert!(!warns(&["--host", "127.0.0.2"]));
+}
+
+#[test]
+fn the_audit_log_names_the_key_of_a_write() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("audit");
+    let flags = ["--access-key-id", ID, "--secret-access-key", SECRET, "--audit-log", log.to_str().unwrap()];
+    let server = Server::start_in(&directory.path().join("data"), &flags);
+    let mut connection = server.connect();
+    assert_eq!(connection.exchange(&signed("CreateTable", CREATE.as_bytes())).status, 200);
+    assert_eq!(connection.exchange(&signed("PutItem", PUT.as_bytes())).status, 200);
+    assert_eq!(connection.exchange(&signed_by("wrong", Request::new("PutItem", PUT))).status, 400);
+    drop(connection);
+    assert_eq!(server.terminate().code(), Some(0));
+    let text = fs::read_to_string(&log).unwrap();
+    assert_eq!(text.lines().count(), 2, "{text}");
+    for line in text.lines() {
+        let entry: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(entry["accessKeyId"], ID, "{line}");
+    }
+    assert!(!text.contains(SECRET) && !text.contains("Signature"), "{text}");
 }

@@ -109,7 +109,8 @@ impl Request {
         let lines: String = self.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let text = format!("POST {} HTTP/1.1\r\n{lines}\r\n", self.target);
         let head = request::parse(text.as_bytes()).ok()??;
-        let verify = |unverified, access: &mut Access| access.verify(unverified, &signature::hash(&self.body));
+        let verify =
+            |unverified, access: &mut Access| access.verify(unverified, &signature::hash(&self.body)).map(|_| ());
         let examined = form::read(&head).and_then(|claim| access.examine(&head, &claim));
         Some(examined.and_then(|unverified| verify(unverified, access)))
     }
