@@ -445,23 +445,42 @@ impl Connection {
             error: answer.response.error,
         });
         let keep_alive = self.goes_on(envelope, answer.faulty);
-        let error = answer.response.error;
         let timing = if envelope.server_timing { self.timings.header(time) } else { Vec::new() };
         let parts = Parts { request_id: self.context.next_request_id(), packed: answer.packed, keep_alive, timing };
-        if let Some(members) = audit {
-            // Boxed, as it is rare that anybody wants it.
-            Box::pin(self.note_write(envelope, parts.request_id, error, &members)).await;
-        }
-        if let Some(slow) = slow {
-            let request_id = parts.request_id;
-            let sent = Box::pin(self.send(envelope, answer.response, parts)).await;
-            self.timings.enter(Stage::Execute);
-            slow.log(request_id, time, &self.timings);
-            sent?;
+        if answer.response.body.len() < FLUSH_BYTES && audit.is_none() && slow.is_none() {
+            self.write_response(envelope, answer.response, &parts);
         } else {
-            self.send(envelope, answer.response, parts).await?;
+            // Boxed with all that it needs, as it is rare.
+            Box::pin(self.finish(envelope, answer.response, parts, audit, slow, time)).await?;
         }
         Ok(keep_alive)
+    }
+
+    /// Sends an answer that is large, or of which somebody wants to know.
+    async fn finish(
+        &mut self,
+        envelope: &Envelope,
+        response: Response,
+        parts: Parts,
+        audit: Option<Vec<u8>>,
+        slow: Option<Box<SlowRequest>>,
+        time: Duration,
+    ) -> io::Result<()> {
+        if let Some(members) = audit {
+            self.note_write(envelope, parts.request_id, response.error, &members).await;
+        }
+        let request_id = parts.request_id;
+        let sent = if response.body.len() >= FLUSH_BYTES {
+            self.send_large(envelope, response, parts).await
+        } else {
+            self.write_response(envelope, response, &parts);
+            Ok(())
+        };
+        if let Some(slow) = slow {
+            self.timings.enter(Stage::Execute);
+            slow.log(request_id, time, &self.timings);
+        }
+        sent
     }
 
     /// What the audit log is to say of a request, if anything.
@@ -499,15 +518,6 @@ impl Connection {
         let keys = self.context.options.access_keys.as_ref();
         let access_key_id = keys.zip(envelope.verified_key).map(|(keys, place)| keys.id(place));
         log.append(&Entry { request_id, client, access_key_id, operation, error, members }).await;
-    }
-
-    /// Puts an answer into the output, or sends it at once if it is large.
-    async fn send(&mut self, envelope: &Envelope, response: Response, parts: Parts) -> io::Result<()> {
-        if response.body.len() >= FLUSH_BYTES {
-            return Box::pin(self.send_large(envelope, response, parts)).await;
-        }
-        self.write_response(envelope, response, &parts);
-        Ok(())
     }
 
     /// Whether the connection is kept after this answer.
