@@ -82,7 +82,9 @@ fn a_power_cut_at_any_moment_loses_nothing_acknowledged() {
 fn a_power_cut_loses_at_most_what_came_after_the_last_sync_of_the_interval() {
     let mut random = Random(environment("CRASH_SEED", 1));
     let disk = Disk::new();
-    let flags = ["--durability", "interval=20", "--memtable", "1MB"];
+    // With the usual memtable no flush comes in between. It would sync the log that it closes, and so look like a sync
+    // of all that was acknowledged, which it is not.
+    let flags = ["--durability", "interval=20"];
     let bank = open_bank(&disk, LONG_LINE_BYTES);
     let mut synced = false;
     for tail in [Tail::Lost, Tail::Torn, Tail::Sectors] {
