@@ -82,10 +82,11 @@ impl Listener {
     pub fn stop(self) -> bool {
         self.shared.stopping.store(true, Ordering::SeqCst);
         // Wakes the thread: its accept fails.
-        if socket2::SockRef::from(&*self.listener).shutdown(std::net::Shutdown::Both).is_ok() {
-            let _ = self.thread.join();
+        let woken = socket2::SockRef::from(&*self.listener).shutdown(std::net::Shutdown::Both);
+        if woken.is_ok() && self.thread.join().is_err() {
+            tracing::error!("the thread of the control socket has panicked");
         }
-        // A name that somebody has removed does not matter.
+        // A name that somebody has removed does not matter, and what stays is replaced at the next start.
         let _ = fs::remove_file(&self.name);
         self.shared.backup_count.load(Ordering::SeqCst) > 0
     }

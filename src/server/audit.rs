@@ -142,9 +142,7 @@ impl AuditThread {
     pub fn stop(self) {
         self.log.lock().closed = true;
         self.log.changed.notify_one();
-        if self.thread.join().is_err() {
-            tracing::error!("the audit log's thread has panicked");
-        }
+        super::join(self.thread);
     }
 }
 

@@ -112,9 +112,7 @@ impl Monitor {
             tracing::warn!(%error, "cannot stop the monitor");
             return;
         }
-        if self.thread.join().is_err() {
-            tracing::error!("the monitor has panicked");
-        }
+        super::join(self.thread);
     }
 }
 
