@@ -130,6 +130,9 @@ fn every_request_is_counted_once_under_its_operation_and_error() {
     assert_eq!(writes, f64::from(puts) + 1.0);
     let syncs = value(&families, "jormundb_wal_sync_seconds_count", &[]);
     assert!(syncs >= 1.0 && syncs <= writes + 10.0, "{syncs}");
+    let sync_seconds = value(&families, "jormundb_wal_sync_seconds_sum", &[]);
+    let commit_seconds = value(&families, "jormundb_commit_seconds_sum", &[]);
+    assert!(sync_seconds > 0.0 && commit_seconds > 0.0, "{sync_seconds} of {commit_seconds}");
 }
 
 #[test]
