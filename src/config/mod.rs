@@ -54,7 +54,7 @@ pub struct Config {
     #[arg(short, long, env = "JORMUN_VERBOSE", value_parser = clap::builder::FalseyValueParser::new())]
     pub verbose: bool,
 
-    /// Event loops, each a thread with its own io_uring [default: the number of cores]
+    /// Event loops, each a thread with its own io_uring [default: half the cores, rounded up]
     #[arg(long, env = "JORMUN_IO_THREADS", value_name = "COUNT", value_parser = parse_threads)]
     pub io_threads: Option<usize>,
 
@@ -147,8 +147,11 @@ impl Config {
         }
     }
 
+    /// The other half of the cores is for the committer, flushes, compactions and the pool, and the kernel's network
+    /// work. With as many loops as cores the threads displace each other, and each wake-up serves fewer requests
+    /// (PERFORMANCE.md, "Tuning").
     pub fn io_threads(&self) -> usize {
-        self.io_threads.unwrap_or_else(cores)
+        self.io_threads.unwrap_or_else(|| cores().div_ceil(2))
     }
 
     pub fn pool_threads(&self) -> usize {
@@ -270,7 +273,7 @@ mod tests {
         assert_eq!(config.data_dir, PathBuf::from("./data"));
         assert_eq!((config.durability, config.verbose), (Durability::Sync, false));
         assert_eq!((config.block_cache, config.memtable), (Size(256 << 20), Size(64 << 20)));
-        assert_eq!(config.hot_cache.hot_cache, Size(64 << 20));
+        assert_eq!(config.hot_cache.hot_cache, Size(128 << 20));
         assert_eq!(config.request_memory, Size(1 << 30));
         assert_eq!((config.max_connections, config.idle_timeout), (20_000, 300));
         assert_eq!((config.disk.disk_reserve, config.disk.recover_damaged_log), (Size(512 << 20), false));
