@@ -6,7 +6,7 @@ use clap::Args;
 #[derive(Clone, Debug, Args)]
 pub struct HotCacheFlags {
     /// Memory for items that are read often, kept above the block cache; 0 is none
-    #[arg(long, env = "JORMUN_HOT_CACHE", value_name = "SIZE", default_value = "64MB", value_parser = parse_hot_cache)]
+    #[arg(long, env = "JORMUN_HOT_CACHE", value_name = "SIZE", default_value = "128MB", value_parser = parse_hot_cache)]
     pub hot_cache: Size,
 }
 

@@ -24,24 +24,27 @@
 //!    before the `install` of any commit that its item is too old for, or not at all.
 //! 4. Only the committer closes, installs and opens. A commit that fails leaves its gates closed for good, as nobody
 //!    knows then what the engine has; one that found the disk full opens them, as it has written nothing.
-//! 5. Row keys begin with the id of their table, which is never used again: entries of a dropped table answer nobody,
+//! 5. Two keys with the same hash take turns in one entry, and share a gate. Losing an entry breaks no rule here.
+//! 6. Row keys begin with the id of their table, which is never used again: entries of a dropped table answer nobody,
 //!    and make room for others in time.
 
+use std::cell::RefCell;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::mem::size_of;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use quick_cache::sync::{Cache, DefaultLifecycle};
-use quick_cache::{Equivalent, OptionsBuilder, Weighter};
+use quick_cache::{OptionsBuilder, Weighter};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// A larger item costs more to send than to find, and hundreds of small ones fit in its place.
 pub(super) const ITEM_BYTES_MAX: usize = 32 * 1024;
 
-/// What an entry takes beside its key and item: a place in the library's slab and table (with room to grow), the
-/// counts in front of the item, and what the allocator adds to both.
-const ENTRY_BYTES: usize = 160;
+/// What an entry takes beside its key and item: a place in the library's slab and table (with room to grow), the counts
+/// in front, and what the allocator adds.
+const ENTRY_BYTES: usize = 128;
 
 /// For the library's estimate of how many entries it will have: 400 bytes of item, a key.
 const ENTRY_BYTES_TYPICAL: usize = 600;
@@ -97,31 +100,50 @@ impl Hasher for KnownHash {
     }
 }
 
-/// The key of an entry.
-#[derive(PartialEq, Eq)]
-struct EntryKey {
-    row_key: Box<[u8]>,
-    hash: u64,
-}
+/// An item as an entry holds it, behind its row key: the library knows entries by hash only, so that a look-up waits
+/// for as few places in memory as possible, and whoever finds one compares the key.
+///
+/// ```text
+/// entry := length of the row key(4) row key item
+/// ```
+#[derive(Clone)]
+pub(super) struct HotItem(Arc<[u8]>);
 
-impl Hash for EntryKey {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.hash);
+impl HotItem {
+    fn new(row_key: &[u8], item: &[u8]) -> HotItem {
+        thread_local! {
+            static ENTRY: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+        }
+        ENTRY.with_borrow_mut(|entry| {
+            entry.clear();
+            // A row key has a few KB.
+            entry.extend_from_slice(&(row_key.len() as u32).to_le_bytes());
+            entry.extend_from_slice(row_key);
+            entry.extend_from_slice(item);
+            HotItem(entry.as_slice().into())
+        })
+    }
+
+    fn split(&self) -> (&[u8], &[u8]) {
+        let (length, rest) = self.0.split_first_chunk().expect("an entry begins with a length");
+        rest.split_at(u32::from_le_bytes(*length) as usize)
     }
 }
 
-impl Equivalent<EntryKey> for HashedKey<'_> {
-    fn equivalent(&self, key: &EntryKey) -> bool {
-        *self.row_key == *key.row_key
+impl Deref for HotItem {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.split().1
     }
 }
 
 #[derive(Clone)]
 struct EntryBytes;
 
-impl Weighter<EntryKey, Arc<[u8]>> for EntryBytes {
-    fn weight(&self, key: &EntryKey, item: &Arc<[u8]>) -> u64 {
-        (ENTRY_BYTES + key.row_key.len() + item.len()) as u64
+impl Weighter<u64, HotItem> for EntryBytes {
+    fn weight(&self, _: &u64, entry: &HotItem) -> u64 {
+        (ENTRY_BYTES + entry.0.len()) as u64
     }
 }
 
@@ -148,7 +170,7 @@ impl Gate {
 
 /// What a reader finds.
 pub(super) enum Probe {
-    Hit(Arc<[u8]>),
+    Hit(HotItem),
     /// Read the engine, then [`HotCache::fill`].
     Miss(Ticket),
     /// Read the engine.
@@ -171,7 +193,7 @@ pub struct HotCacheStatistics {
 }
 
 pub(super) struct HotCache {
-    entries: Cache<EntryKey, Arc<[u8]>, EntryBytes, BuildKnownHash>,
+    entries: Cache<u64, HotItem, EntryBytes, BuildKnownHash>,
     gates: Box<[Gate]>,
 }
 
@@ -202,7 +224,7 @@ impl HotCache {
             gate.misses.fetch_add(1, Ordering::Relaxed);
             return Probe::Closed;
         }
-        match self.entries.get(&key) {
+        match self.get(key) {
             Some(item) => {
                 gate.hits.fetch_add(1, Ordering::Relaxed);
                 Probe::Hit(item)
@@ -219,17 +241,17 @@ impl HotCache {
         if item.len() > ITEM_BYTES_MAX {
             return;
         }
-        let (entry_key, item) = entry(key, item);
+        let entry = HotItem::new(key.row_key, item);
         let gate = self.gate(key);
         let _changing = gate.lock();
         if gate.version.load(Ordering::Acquire) == ticket.0 {
-            self.entries.insert(entry_key, item);
+            self.entries.insert(key.hash, entry);
         }
     }
 
     /// For the committer, which knows that nobody else changes an item: the gate does not matter.
-    pub fn get(&self, key: HashedKey<'_>) -> Option<Arc<[u8]>> {
-        self.entries.get(&key)
+    pub fn get(&self, key: HashedKey<'_>) -> Option<HotItem> {
+        self.entries.get(&key.hash).filter(|entry| entry.split().0 == key.row_key)
     }
 
     /// For the committer: the engine is about to change the item. Closing twice is closing.
@@ -243,13 +265,13 @@ impl HotCache {
         let gate = self.gate(key);
         match item.filter(|item| item.len() <= ITEM_BYTES_MAX) {
             Some(item) => {
-                let (entry_key, item) = entry(key, item);
+                let entry = HotItem::new(key.row_key, item);
                 let _changing = gate.lock();
-                self.entries.insert(entry_key, item);
+                self.entries.insert(key.hash, entry);
             }
             None => {
                 let _changing = gate.lock();
-                self.entries.remove(&key);
+                self.entries.remove(&key.hash);
             }
         }
     }
@@ -269,10 +291,6 @@ impl HotCache {
             bytes: self.entries.weight() as usize,
         }
     }
-}
-
-fn entry(key: HashedKey<'_>, item: &[u8]) -> (EntryKey, Arc<[u8]>) {
-    (EntryKey { row_key: key.row_key.into(), hash: key.hash }, item.into())
 }
 
 #[cfg(test)]
@@ -405,7 +423,20 @@ mod tests {
         assert!(is_hit(&cache, key), "opening twice is opening");
         let statistics = cache.statistics();
         assert_eq!((statistics.hit_count, statistics.miss_count, statistics.item_count), (2, 2, 1));
-        assert_eq!(statistics.bytes, ENTRY_BYTES + 1 + 3);
+        assert_eq!(statistics.bytes, ENTRY_BYTES + 4 + 1 + 3);
+    }
+
+    #[test]
+    fn keys_of_one_hash_take_turns() {
+        let cache = HotCache::new(CACHE_BYTES);
+        let [first, second] = [&b"first"[..], b"second"].map(|row_key| HashedKey { row_key, hash: 7 });
+        filled(&cache, first, b"1");
+        assert!(!is_hit(&cache, second));
+        cache.install(second, Some(b"2"));
+        assert!(!is_hit(&cache, first));
+        assert!(matches!(cache.probe(second), Probe::Hit(item) if *item == *b"2"));
+        cache.install(first, None);
+        assert!(!is_hit(&cache, second), "lost, not wrong");
     }
 
     #[test]

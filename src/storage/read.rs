@@ -1,12 +1,12 @@
 //! Point reads, from memory only or from wherever the row is.
 
 use std::ops::Deref;
-use std::sync::Arc;
 
 use rocksdb::{DBPinnableSlice, ErrorKind, ReadOptions, ReadTier};
 
 use super::engine::Engine;
 use super::error::Error;
+use super::hot_cache::HotItem;
 
 /// Where a read may look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub enum Lookup<'s> {
 pub struct StoredBytes<'s>(Source<'s>);
 
 enum Source<'s> {
-    Hot(Arc<[u8]>),
+    Hot(HotItem),
     Pinned(DBPinnableSlice<'s>),
 }
 
@@ -39,15 +39,15 @@ impl Deref for StoredBytes<'_> {
 
     fn deref(&self) -> &[u8] {
         match &self.0 {
-            Source::Hot(bytes) => bytes,
+            Source::Hot(item) => item,
             Source::Pinned(bytes) => bytes,
         }
     }
 }
 
-impl From<Arc<[u8]>> for StoredBytes<'_> {
-    fn from(bytes: Arc<[u8]>) -> Self {
-        StoredBytes(Source::Hot(bytes))
+impl From<HotItem> for StoredBytes<'_> {
+    fn from(item: HotItem) -> Self {
+        StoredBytes(Source::Hot(item))
     }
 }
 
