@@ -36,12 +36,13 @@ use super::catalog::{Catalog, Table};
 use super::engine::Engine;
 use super::error::Error;
 use super::figures::CommitCounts;
+use super::haste::Haste;
 use super::hot_cache::{BuildKnownHash, HashedKey, HotCache};
 use super::idempotency::{Expiry, Precedent};
 use super::index::{IndexChange, IndexEntry, index_changes, primary_key};
 use super::layout::{self, CounterRecord, MetadataKey};
 use super::mutation::{CommitTimes, Decision, Mutation, Outcome, Target, Wake};
-use super::queue::{Queue, Work};
+use super::queue::{Queue, Taken, Work};
 use super::read::{Lookup, StoredBytes, Tier};
 use super::reclaim::Reclaimer;
 use super::store::Store;
@@ -87,6 +88,7 @@ pub(super) struct Committer {
     wakers: Vec<Arc<dyn Wake>>,
     /// What writing and syncing a batch takes, a moving average.
     write_time: Duration,
+    haste: Haste,
 }
 
 impl Committer {
@@ -107,6 +109,7 @@ impl Committer {
             decided_at: Instant::now(),
             wakers: Vec::new(),
             write_time: Duration::ZERO,
+            haste: Haste::default(),
         }
     }
 
@@ -114,9 +117,16 @@ impl Committer {
     pub fn run(mut self) {
         let mut work = VecDeque::new();
         let mut completed = 0;
-        while self.queue.take(&mut work, completed, self.patience()) {
+        loop {
+            let patience = self.patience();
+            match self.queue.take(&mut work, completed, patience) {
+                Taken::Closed => return,
+                taken if patience > Duration::ZERO => self.haste.learn(taken == Taken::WorkLate),
+                Taken::Work | Taken::WorkLate => {}
+            }
             completed = work.len();
             while let Some(first) = work.pop_front() {
+                self.queue.begin();
                 match first {
                     Work::Commit(mutation) => self.commit_batch(mutation, &mut work),
                     Work::Run(run) => {
@@ -131,8 +141,12 @@ impl Committer {
 
     /// How long to wait for more mutations to share a sync: a part of what it saves. Without a sync there is little to
     /// share.
-    fn patience(&self) -> Duration {
-        if self.sync { (self.write_time / PATIENCE_DIVISOR).min(PATIENCE_MAX) } else { Duration::ZERO }
+    fn patience(&mut self) -> Duration {
+        if self.sync && self.haste.ends() {
+            (self.write_time / PATIENCE_DIVISOR).min(PATIENCE_MAX)
+        } else {
+            Duration::ZERO
+        }
     }
 
     /// Commits `first` and as many of the mutations that follow it as one batch takes.

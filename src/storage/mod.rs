@@ -80,6 +80,9 @@ mod scan;
 /// The bounded queue in front of the committer.
 mod queue;
 
+/// When a batch waits for more.
+mod haste;
+
 /// The committer thread.
 mod commit;
 

@@ -2,10 +2,12 @@
 //!
 //! Many threads push, one takes all that is there. A push wakes the committer only if it sleeps and there is as much
 //! work as it waits for, so under load a hand-over costs a lock and no system call. What was taken counts against the
-//! bounds until it is released: a slow sync shows at the door.
+//! bounds until it is released: a slow sync shows at the door. So does a committer that is held up, by RocksDB (write
+//! stalls) or the disk: after [`HELD_UP_MS_MAX`] nothing more is taken, and clients hear it at once instead of waiting.
 
 use std::collections::VecDeque;
 use std::mem;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,6 +22,9 @@ pub(super) const REQUEST_BYTES_MAX: usize = 128 * 1024 * 1024;
 
 const _: () = assert!(REQUEST_BYTES_MAX >= 2 * 16 * 1024 * 1024, "two of the largest requests must fit");
 
+/// A batch takes longer only if something holds it up. Shorter than the patience of any client.
+pub(super) const HELD_UP_MS_MAX: u64 = 2000;
+
 /// What the committer works on.
 pub(super) enum Work {
     Commit(Box<dyn Mutation>),
@@ -33,10 +38,29 @@ pub(super) enum Refusal {
     Closed(Box<dyn Mutation>),
 }
 
-#[derive(Default)]
+/// What a wait for work ended with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// There is work, and nobody was waited for in vain.
+    Work,
+    /// There is work, but those who were waited for did not come.
+    WorkLate,
+    /// The queue is closed, and all work is done.
+    Closed,
+}
+
 pub(super) struct Queue {
     state: Mutex<State>,
     filled: Condvar,
+    created: Instant,
+    /// When the batch in work was begun, in milliseconds since `created`; 0: there is none.
+    begun_ms: AtomicU64,
+}
+
+impl Default for Queue {
+    fn default() -> Queue {
+        Queue { state: Mutex::default(), filled: Condvar::new(), created: Instant::now(), begun_ms: AtomicU64::new(0) }
+    }
 }
 
 #[derive(Default)]
@@ -59,7 +83,9 @@ impl Queue {
         if state.closed {
             return Err(Refusal::Closed(mutation));
         }
-        if state.mutation_count >= MUTATION_COUNT_MAX || state.request_bytes.saturating_add(bytes) > REQUEST_BYTES_MAX {
+        let is_full =
+            state.mutation_count >= MUTATION_COUNT_MAX || state.request_bytes.saturating_add(bytes) > REQUEST_BYTES_MAX;
+        if is_full || self.is_held_up() {
             return Err(Refusal::Full(mutation));
         }
         state.mutation_count += 1;
@@ -67,6 +93,21 @@ impl Queue {
         state.work.push_back(Work::Commit(mutation));
         self.wake(state);
         Ok(())
+    }
+
+    /// For the committer: a batch begins.
+    pub fn begin(&self) {
+        self.begun_ms.store(self.now_ms(), Ordering::Relaxed);
+    }
+
+    fn is_held_up(&self) -> bool {
+        let begun_ms = self.begun_ms.load(Ordering::Relaxed);
+        begun_ms != 0 && self.now_ms() > begun_ms + HELD_UP_MS_MAX
+    }
+
+    /// At least 1. A u64 of milliseconds does not overflow.
+    fn now_ms(&self) -> u64 {
+        self.created.elapsed().as_millis() as u64 + 1
     }
 
     /// Returns whether the queue is open. Not bounded: alterations and slices of a back-fill wait for their end before
@@ -91,11 +132,13 @@ impl Queue {
         }
     }
 
-    /// Waits for work and exchanges it for the (empty) `work`. `false`: closed, and all work is done.
+    /// Waits for work and exchanges it for the (empty) `work`.
     ///
     /// Whoever sent the `completed` mutations of the last batch may send the next ones soon, and those can share a
     /// batch with what is here already. So this waits for as many as both together, but not longer than `patience`.
-    pub fn take(&self, work: &mut VecDeque<Work>, completed: usize, patience: Duration) -> bool {
+    pub fn take(&self, work: &mut VecDeque<Work>, completed: usize, patience: Duration) -> Taken {
+        self.begun_ms.store(0, Ordering::Relaxed);
+        let mut taken = Taken::Work;
         let mut state = self.lock();
         let expected = state.work.len() + completed;
         let mut deadline = (!patience.is_zero()).then(|| Instant::now() + patience);
@@ -105,15 +148,21 @@ impl Queue {
                 break;
             }
             if state.closed {
-                return false;
+                return Taken::Closed;
             }
             match deadline {
                 Some(end) => {
                     let rest = end.saturating_duration_since(Instant::now());
                     state.wanted = expected.max(1);
                     let woken = self.filled.wait_timeout(state, rest).unwrap_or_else(PoisonError::into_inner);
-                    deadline = deadline.filter(|_| !woken.1.timed_out());
                     state = woken.0;
+                    if woken.1.timed_out() {
+                        deadline = None;
+                        // Some clients pause; if most came, those who are missing are not worth a word.
+                        if state.work.len() < expected - expected / 4 {
+                            taken = Taken::WorkLate;
+                        }
+                    }
                 }
                 None => {
                     state.wanted = 1;
@@ -124,7 +173,7 @@ impl Queue {
         state.wanted = 0;
         state.urgent = false;
         mem::swap(&mut state.work, work);
-        true
+        taken
     }
 
     /// Makes room for as many mutations and bytes as were completed.
@@ -143,6 +192,13 @@ impl Queue {
 
     pub fn is_closed(&self) -> bool {
         self.lock().closed
+    }
+
+    /// A queue of which the batch in work was begun so long ago.
+    #[cfg(test)]
+    pub fn with_batch_begun(ago: Duration) -> Queue {
+        let created = Instant::now().checked_sub(ago + Duration::from_millis(1)).expect("the machine runs for longer");
+        Queue { created, begun_ms: AtomicU64::new(1), ..Queue::default() }
     }
 
     /// What a sleeping committer waits for.

@@ -4,23 +4,27 @@ use std::time::Duration;
 
 use super::fixture::*;
 use crate::storage::Table;
-use crate::storage::queue::{Queue, Work};
+use crate::storage::mutation::Mutation;
+use crate::storage::queue::{HELD_UP_MS_MAX, Queue, Refusal, Taken, Work};
 
 /// No test waits for so long: what ends a wait is what happens.
 const LONG: Duration = Duration::from_secs(3600);
 
-fn push(queue: &Queue, count: usize) {
+fn a_mutation() -> Box<dyn Mutation> {
     let table = Arc::new(Table::new(table_definition("t", false), None));
+    mutation(&[(&table, "a", None, Change::Keep)], false).0
+}
+
+fn push(queue: &Queue, count: usize) {
     for _ in 0..count {
-        let (mutation, _) = mutation(&[(&table, "a", None, Change::Keep)], false);
-        assert!(queue.push(mutation).is_ok(), "the queue has room");
+        assert!(queue.push(a_mutation()).is_ok(), "the queue has room");
     }
 }
 
 /// How much work a committer gets that has completed `completed` mutations; `None` if there will be no more.
 fn taken(queue: &Queue, completed: usize, patience: Duration) -> Option<usize> {
     let mut work = VecDeque::new();
-    queue.take(&mut work, completed, patience).then_some(work.len())
+    (queue.take(&mut work, completed, patience) != Taken::Closed).then_some(work.len())
 }
 
 #[test]
@@ -67,6 +71,30 @@ fn patience_ends() {
 }
 
 #[test]
+fn a_wait_tells_whether_it_was_in_vain() {
+    let queue = Queue::default();
+    let wait = |pushed, completed| {
+        push(&queue, pushed);
+        let mut work = VecDeque::new();
+        queue.take(&mut work, completed, Duration::from_nanos(1))
+    };
+    // Nobody was to be waited for; half of them came; all but one did.
+    assert_eq!(wait(2, 0), Taken::Work);
+    assert_eq!(wait(4, 4), Taken::WorkLate);
+    assert_eq!(wait(9, 1), Taken::Work);
+}
+
+#[test]
+fn a_committer_that_is_held_up_gets_nothing_more() {
+    let queue = Queue::with_batch_begun(Duration::from_millis(HELD_UP_MS_MAX + 1));
+    assert!(matches!(queue.push(a_mutation()), Err(Refusal::Full(_))));
+    // The next batch.
+    queue.begin();
+    push(&queue, 2);
+    assert_eq!(taken(&queue, 0, Duration::ZERO), Some(2));
+}
+
+#[test]
 fn other_work_and_the_end_do_not_wait_for_mutations() {
     let queue = Queue::default();
     push(&queue, 1);
@@ -87,6 +115,6 @@ fn work_is_in_the_order_of_its_coming() {
     assert!(queue.push_run(Box::new(|_| {})));
     push(&queue, 1);
     let mut work = VecDeque::new();
-    assert!(queue.take(&mut work, 0, LONG));
+    assert_eq!(queue.take(&mut work, 0, LONG), Taken::Work);
     assert!(matches!(work.make_contiguous(), [Work::Commit(_), Work::Run(_), Work::Commit(_)]));
 }
