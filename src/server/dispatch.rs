@@ -175,12 +175,10 @@ async fn execute_on_pool(
     timings: &mut Timings,
 ) -> Answer {
     timings.enter(Stage::Queue);
+    let (response, spare) = (context.buffers.borrow_mut().lend_page(), response);
     match submit_to_pool(context, Work::Execute { operation, memory, response, accepts }) {
         Err(work) => Answer::no_room(work),
-        Ok(token) => {
-            let response = context.buffers.borrow_mut().lend_response();
-            outcome(context, token, response, timings).await
-        }
+        Ok(token) => outcome(context, token, spare, timings).await,
     }
 }
 
