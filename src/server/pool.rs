@@ -14,6 +14,7 @@ use crate::operation::{
 use crate::server::budget::{Budget, Charge, DECODED_BYTES_PER_BODY_BYTE};
 use crate::server::door::{self, BODY_BYTES_MAX};
 use crate::server::mailbox::{LoopMailbox, Message, UnpackError};
+use crate::server::sys;
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,6 +24,10 @@ use std::time::Instant;
 
 /// Jobs that may wait for each thread. At 100 us a job the last of them waits a tenth of a second.
 const JOBS_PER_THREAD_MAX: usize = 1024;
+
+/// Long work makes way for the loops and the committer, which many wait for, where all of them want a core. A thread of
+/// this niceness still gets a tenth of one.
+const NICE: i32 = 10;
 
 /// Work for the pool, and where its result goes.
 pub struct Job {
@@ -175,6 +180,9 @@ impl Thread {
     }
 
     fn run(mut self, pool: &Pool) {
+        if let Err(error) = sys::yield_to_others(NICE) {
+            tracing::warn!(%error, "the pool's threads compete with the event loops for the cores");
+        }
         while let Some(Job { queued, token, mailbox, work }) = pool.next() {
             let taken = Instant::now();
             pool.waits.observe_time(taken.saturating_duration_since(queued));

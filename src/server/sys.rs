@@ -50,6 +50,18 @@ pub fn raise_open_files_limit() -> io::Result<u64> {
     Ok(limit.rlim_cur)
 }
 
+/// Lets the other threads run first where there are fewer cores than work: the calling thread's nice value is raised.
+pub fn yield_to_others(nice: libc::c_int) -> io::Result<()> {
+    // SAFETY: takes no pointer.
+    let thread = unsafe { libc::gettid() };
+    // On Linux this concerns the one thread, and whoever lowers a priority needs no privilege.
+    // SAFETY: takes no pointer.
+    match unsafe { libc::setpriority(libc::PRIO_PROCESS, thread as libc::id_t, nice) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// Blocks of memory from this size on go back to the kernel when they are freed. Bodies and answers of this size are
 /// rare, and what is kept for later is smaller (see [`super::buffers`]).
 const RETURNED_BYTES_MIN: libc::c_int = 256 * 1024;
