@@ -26,8 +26,8 @@ const ARENA_BYTES_KEPT_MAX: usize = 256 * 1024;
 /// Answers and outputs up to this size are kept.
 const OUTPUT_BYTES_KEPT_MAX: usize = 128 * 1024;
 
-/// Bodies of pages up to this size are kept too, a few: a page has at most 1 MB of items. Fresh memory for each (faults,
-/// clearing, telling the other cores when it goes back) took a quarter of a Scan of 1000 items.
+/// Bodies of pages up to this size are kept too, a few: a page has at most 1 MB of items. Fresh memory for each
+/// (faults, clearing, telling the other cores when it goes back) took a quarter of a Scan of 1000 items.
 const PAGE_BYTES_KEPT_MAX: usize = 2 * 1024 * 1024;
 
 /// As many pages as one loop has under way: 16 MB.
