@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::commit::Committer;
 use super::mutation::Mutation;
+use crate::metrics::Histogram;
 
 /// Mutations waiting or in work: more than the 10,000 connections that the server is built for, each with one request.
 pub(super) const MUTATION_COUNT_MAX: usize = 16 * 1024;
@@ -55,17 +56,27 @@ pub(super) struct Queue {
     created: Instant,
     /// When the batch in work was begun, in milliseconds since `created`; 0: there is none.
     begun_ms: AtomicU64,
+    /// How long the first of what is taken together had waited, in nanoseconds.
+    pub waits: Histogram,
 }
 
 impl Default for Queue {
     fn default() -> Queue {
-        Queue { state: Mutex::default(), filled: Condvar::new(), created: Instant::now(), begun_ms: AtomicU64::new(0) }
+        Queue {
+            state: Mutex::default(),
+            filled: Condvar::new(),
+            created: Instant::now(),
+            begun_ms: AtomicU64::new(0),
+            waits: Histogram::of_times(),
+        }
     }
 }
 
 #[derive(Default)]
 struct State {
     work: VecDeque<Work>,
+    /// When the first of `work` came.
+    first_pushed: Option<Instant>,
     /// Pushed and not released.
     mutation_count: usize,
     request_bytes: usize,
@@ -90,6 +101,7 @@ impl Queue {
         }
         state.mutation_count += 1;
         state.request_bytes += bytes;
+        state.first_pushed.get_or_insert_with(Instant::now);
         state.work.push_back(Work::Commit(mutation));
         self.wake(state);
         Ok(())
@@ -173,6 +185,11 @@ impl Queue {
         state.wanted = 0;
         state.urgent = false;
         mem::swap(&mut state.work, work);
+        let first_pushed = state.first_pushed.take();
+        drop(state);
+        if let Some(pushed) = first_pushed {
+            self.waits.observe_time(pushed.elapsed());
+        }
         taken
     }
 

@@ -206,6 +206,11 @@ impl Store {
         })
     }
 
+    /// How long the committer let mutations wait, in nanoseconds: for metrics.
+    pub fn queue_waits(&self) -> Reading {
+        self.queue.waits.reading()
+    }
+
     /// Reads the old items of a mutation, and the record of its token, from the disk, so that the committer finds them
     /// in memory. For the pool.
     pub fn warm(&self, mutation: &dyn Mutation) -> Result<(), Error> {

@@ -173,6 +173,7 @@ fn each_family_is_there_in_every_mode() {
             "jormundb_loop_lag_seconds",
             "jormundb_pool_wait_seconds",
             "jormundb_commit_seconds",
+            "jormundb_commit_wait_seconds",
             "jormundb_wal_sync_seconds",
             "jormundb_commit_queue_depth",
             "jormundb_commit_queue_limit",

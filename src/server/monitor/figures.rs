@@ -35,6 +35,7 @@ struct Commit {
     statistics: StoreStatistics,
     batch_mutations: Reading,
     batch_times: Reading,
+    waits: Reading,
     sync_times: Reading,
     refused: u64,
 }
@@ -73,6 +74,7 @@ impl Figures {
                 statistics: service.store.statistics(),
                 batch_mutations: counts.batch_mutations.reading(),
                 batch_times: counts.batch_times.reading(),
+                waits: service.store.queue_waits(),
                 sync_times: service.store.sync_times(),
                 refused: counts.refused.get(),
             },
@@ -175,6 +177,8 @@ impl Commit {
         page.counter("jormundb_commit_refused", In::Number, help, self.refused)?;
         let help = "Write requests that shared one batch and one sync";
         page.histogram("jormundb_commit_batch_requests", In::Number, help, &self.batch_mutations)?;
+        let help = "How long the first of the write requests that were taken together had waited for the committer";
+        page.histogram("jormundb_commit_wait", In::Seconds, help, &self.waits)?;
         let help = "From taking up a batch to telling everybody that it is committed";
         page.histogram("jormundb_commit", In::Seconds, help, &self.batch_times)?;
         let help = "How long the write-ahead log took to be on the disk; nothing in durability mode os";
