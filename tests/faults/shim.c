@@ -54,6 +54,7 @@ enum {
     PATHS,        /* which files the faults concern: 1 logs, 2 tables, 4 manifests, 8 others */
     SHORT_WRITES, /* writes take half of what they are given */
     IGNORE_SYNC,  /* syncs say that they worked and do nothing */
+    HOLD_SYNC,    /* syncs wait for as long as this is set */
     INJECTED,     /* counted here: faults injected so far */
     CONTROL_WORDS = 16
 };
@@ -324,6 +325,8 @@ static int sync_tracked(struct file *file, int fd, int (*real)(int)) {
         return fail(control[SYNC_ERROR]);
     }
     if (control[IGNORE_SYNC]) { fail(0); return 0; }
+    if (injects(file->kind) && control[HOLD_SYNC]) fail(0);
+    while (injects(file->kind) && control[HOLD_SYNC]) usleep(1000);
     uint64_t number = __atomic_add_fetch(&sync_number, 1, __ATOMIC_SEQ_CST);
     pthread_mutex_lock(&lock);
     record(SYNC_BEGIN, file->inode, number, 0, 0, NULL, 0);

@@ -20,10 +20,14 @@ const CREATE: &str = r#"{"TableName":"items","BillingMode":"PAY_PER_REQUEST",
 /// Bounds how long a broken server is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Items of a second writer.
+const FIRST_BESIDE: u64 = 1_000_000;
+
 /// A table, who writes to it, and what was acknowledged.
 struct Writer {
     connection: Connection,
     acknowledged: BTreeSet<u64>,
+    first: u64,
     next: u64,
     text: String,
 }
@@ -36,7 +40,14 @@ impl Writer {
         // Hardly compressible, so that table files grow with the items.
         let mut random = Random(5);
         let text = (0..item_bytes).map(|_| char::from(b' ' + random.below(64) as u8).to_string().replace('"', "!"));
-        Writer { connection, acknowledged: BTreeSet::new(), next: 0, text: text.collect::<String>().replace('\\', "!") }
+        let text = text.collect::<String>().replace('\\', "!");
+        Writer { connection, acknowledged: BTreeSet::new(), first: 0, next: 0, text }
+    }
+
+    /// Another one for the same table, of other items.
+    fn beside(&self, server: &Server) -> Writer {
+        let (connection, text) = (server.connect(), self.text.clone());
+        Writer { connection, acknowledged: BTreeSet::new(), first: FIRST_BESIDE, next: FIRST_BESIDE, text }
     }
 
     /// Puts an item that was not there: status and body.
@@ -84,7 +95,7 @@ impl Writer {
 
     /// Everything acknowledged is there; what was refused may be only if its fate was left open.
     fn check(&mut self, refused_may_be_there: bool) {
-        for number in 0..self.next {
+        for number in self.first..self.next {
             let key = json!({"TableName": "items", "Key": {"p": {"S": number.to_string()}}}).to_string();
             let answer = self.connection.call("GetItem", &key);
             let there = answer.get("Item").is_some();
@@ -112,6 +123,38 @@ impl Writer {
 fn assert_error(refusal: &(u16, Value), status: u16, kind: &str) {
     assert_eq!(refusal.0, status, "{refusal:?}");
     assert_eq!(refusal.1["__type"], format!("com.amazonaws.dynamodb.v20120810#{kind}"));
+}
+
+/// Back-pressure instead of time-outs: a batch that takes seconds closes the queue.
+#[test]
+fn while_the_log_is_held_up_writes_are_refused_at_once() {
+    let disk = Disk::new();
+    let server = Server::start_on(&disk, &["--durability", "sync"], false);
+    let mut writer = Writer::open(&server, 100);
+    writer.put_successfully(20);
+    let mut other = writer.beside(&server);
+    disk.set(Word::Paths, LOGS);
+    disk.set(Word::HoldSync, 1);
+    thread::scope(|scope| {
+        let held_up = scope.spawn(|| writer.put());
+        while disk.get(Word::Injected) == 0 {
+            thread::sleep(Duration::from_millis(1));
+        }
+        // Longer than any batch may take.
+        thread::sleep(Duration::from_millis(2500));
+        for _ in 0..3 {
+            assert_error(&other.put(), 400, "ThrottlingException");
+        }
+        let read = r#"{"TableName":"items","Key":{"p":{"S":"0"}}}"#;
+        assert!(other.connection.call("GetItem", read).get("Item").is_some(), "reads go on");
+        assert!(!held_up.is_finished());
+        disk.set(Word::HoldSync, 0);
+        assert_eq!(held_up.join().expect("no panic").0, 200);
+    });
+    // The batch that was held up is done, so nothing is refused any more.
+    other.put_successfully(10);
+    other.check(false);
+    writer.check_and_restart(server, &disk, &[], false);
 }
 
 /// A sync or write of the log that failed leaves it in an unknown state: nothing is acknowledged from then on.

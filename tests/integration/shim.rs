@@ -19,6 +19,7 @@ pub enum Word {
     Paths,
     ShortWrites,
     IgnoreSync,
+    HoldSync,
     Injected,
 }
 
