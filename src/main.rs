@@ -129,10 +129,14 @@ fn run(config: &Config) -> Result<(), Box<dyn Error>> {
     }
     if backup_is_made {
         tracing::warn!("stopped in the middle of a backup: it is not made, earlier ones are as they were");
-        // At once: an ordinary end would pull RocksDB away from under the thread that copies.
-        signal_hook::low_level::exit(0);
     }
     tracing::info!("stopped");
+    let is_last = Arc::into_inner(service).is_some();
+    if backup_is_made || !is_last {
+        // At once: an ordinary end would destroy RocksDB's statics under the thread that copies, or under one of the
+        // monitor's that still serves a connection and, as the last, closes the database.
+        signal_hook::low_level::exit(0);
+    }
     Ok(())
 }
 
@@ -170,7 +174,7 @@ fn print_banner(config: &Config, address: SocketAddr, metrics: Option<SocketAddr
     writeln!(out, "durability   {}", config.durability_name())?;
     writeln!(
         out,
-        "io_uring     {} loops with {} entries each, {} pool threads",
+        "threads      event loops: {} with rings of {} entries, pool: {}",
         config.io_threads(),
         server::RING_ENTRIES,
         config.pool_threads()
